@@ -1,0 +1,128 @@
+/* Data sets: finding them, describing them, and turning them into shuffled mini-batches of normalized
+ * float32.
+ *
+ *     struct data_set *set;
+ *     struct data_view *train, *validation;
+ *     if (data_open("fashion-mnist", &set) || data_split(set, 0.1, 1, &train, &validation))
+ *         return fprintf(stderr, "%s\n", descent_error()), 1;
+ *     struct data_loader *loader = data_loader_new(train, &(struct data_loader_options){.batch = 64,
+ * .shuffle = true}); for (int64_t epoch = 0; epoch < 5; epoch++) { struct data_batch batch;
+ *         data_loader_start(loader, epoch);
+ *         while (data_loader_next(loader, &batch) > 0)
+ *             ... batch.x, batch.labels, batch.n ...
+ *     }
+ *
+ * CONVENTIONS. Images are height x width x channels, labels are classes counted from 0. Whoever gets an
+ * object from data_open, data_view_*, data_split or data_loader_new frees it, the loader before its view,
+ * the view before its set: each keeps a pointer to what it was made from. Errors as in base/status.h. A set
+ * and its views never change, so that threads may share them; a loader belongs to one thread at a time. */
+#ifndef DESCENT_DATA_DATA_H
+#define DESCENT_DATA_DATA_H
+
+#include "base/pool.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { DATA_MAX_CHANNELS = 4, DATA_MAX_CLASSES = 1000 };
+
+/* A data set: a training and a test part of images of one size, with their labels. */
+struct data_set;
+
+/* Opens the data set `what`: a path, or the name of a known data set, looked for in this order:
+ *
+ *     WHAT                                    as a path
+ *     $DESCENT_DATA/WHAT
+ *     $XDG_CACHE_HOME/descent/WHAT            ~/.cache where XDG_CACHE_HOME is not set
+ *     /usr/share/datasets/WHAT                where Debian's dataset-* packages put them
+ *
+ * The first of them that exists is read; samples stay bytes in memory, 1 byte a pixel and channel. IDX
+ * directories hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+ * t10k-labels-idx1-ubyte, also spelled with .idx3- and .idx1-, plain or gzipped. DESCENT_NOT_FOUND lists
+ * the places searched; DESCENT_BAD_FORMAT and DESCENT_MISMATCH name the file, what it holds and what was
+ * expected. On failure *set is NULL. */
+enum descent_status data_open(const char *what, struct data_set **set);
+void data_free(struct data_set *set);
+
+struct data_info {
+    const char *name; /* of the directory it came from: "fashion-mnist" */
+    const char *path; /* where it was found */
+    int channels, height, width;
+    int classes;
+    int64_t train_count, test_count;
+    const char *const *class_names; /* `classes` of them: "sneaker", or "7" where nobody named them */
+    /* Per channel, over every pixel of the training part scaled to 0 .. 1; a deviation of 0 is reported as
+     * 0 and normalized as 1. */
+    float mean[DATA_MAX_CHANNELS], deviation[DATA_MAX_CHANNELS];
+};
+
+/* Valid as long as the set. */
+const struct data_info *data_describe(const struct data_set *set);
+
+/* What data_open knows by name. */
+struct data_known {
+    const char *name;
+    const char *summary;      /* one line, lower case, no full stop */
+    const char *supply;       /* how to get it */
+    const char *const *files; /* the official names, NULL after the last */
+    int classes;
+    const char *const *class_names;
+};
+
+const struct data_known *data_known(int *count);
+
+/* A view: some of the samples of one part, in the order of the files. data_view_train and data_view_test
+ * see the whole part. NULL when out of memory. */
+struct data_view;
+struct data_view *data_view_train(const struct data_set *set);
+struct data_view *data_view_test(const struct data_set *set);
+
+/* Splits the training part in two: round(fraction * train_count) samples for validation, the rest for
+ * training. Stratified: each class gives its share, rounded by largest remainder. Which samples is a
+ * function of the seed alone. DESCENT_BAD_ARGUMENT unless both views get a sample. */
+enum descent_status data_split(const struct data_set *set, double fraction, uint64_t seed,
+                               struct data_view **train, struct data_view **validation);
+int64_t data_view_count(const struct data_view *view);
+void data_view_free(struct data_view *view);
+
+/* Sample i of 0 .. data_view_count - 1. x: height x width x channels, normalized; label may be NULL. */
+enum descent_status data_sample(const struct data_view *view, int64_t i, float *x, int32_t *label);
+
+struct data_loader_options {
+    int batch;                 /* samples a batch, at least 1 */
+    bool shuffle;              /* a new order each epoch; otherwise the view's order */
+    bool drop_last;            /* leave out the last batch where it is short */
+    uint64_t seed;             /* of the order */
+    struct descent_pool *pool; /* decodes in parallel, NULL: on the calling thread; never changes a bit */
+};
+
+struct data_loader;
+
+/* A loader of the view's samples, at the start of epoch 0. NULL on failure. */
+struct data_loader *data_loader_new(const struct data_view *view,
+                                    const struct data_loader_options *options);
+void data_loader_free(struct data_loader *loader);
+
+/* Batches in an epoch. */
+int64_t data_loader_batches(const struct data_loader *loader);
+
+/* Begins an epoch: every sample exactly once, in an order that is a function of (seed, epoch) alone. */
+void data_loader_start(struct data_loader *loader, int64_t epoch);
+
+/* n samples; the memory is the loader's, valid until its next call. */
+struct data_batch {
+    const float *x; /* n x height x width x channels, (pixel / 255 - mean) / deviation of its channel */
+    const int32_t *labels; /* n */
+    int n;
+};
+
+/* The next batch: how many samples it holds, 0 at the end of the epoch, -1 on error. */
+int data_loader_next(struct data_loader *loader, struct data_batch *batch);
+
+/* The position in the epoch: batches delivered so far, 0 .. data_loader_batches. To resume, start the epoch
+ * and seek. */
+int64_t data_loader_position(const struct data_loader *loader);
+enum descent_status data_loader_seek(struct data_loader *loader, int64_t position);
+
+#endif
