@@ -7,17 +7,20 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* A file being written beside its final place: `path`.tmp-PID. commit flushes it to disk and renames; abandon removes it. */
+/* A file being written beside its final place: `path`.tmp-PID. commit flushes it to disk and renames;
+ * abandon removes it. */
 struct descent_file {
     FILE *stream;
     char *path, *temporary;
 };
 
 enum descent_status descent_file_create(struct descent_file *file, const char *path);
-enum descent_status descent_file_commit(struct descent_file *file); /* on failure the temporary is gone, `path` untouched */
+enum descent_status
+descent_file_commit(struct descent_file *file); /* on failure the temporary is gone, `path` untouched */
 void descent_file_abandon(struct descent_file *file);
 
-/* The whole file into malloc'ed memory with a 0 byte after it. Larger than `limit` bytes: DESCENT_BAD_FORMAT. */
+/* The whole file into malloc'ed memory with a 0 byte after it. Larger than `limit` bytes:
+ * DESCENT_BAD_FORMAT. */
 enum descent_status descent_file_read(const char *path, size_t limit, char **data, size_t *size);
 
 /* mkdir -p. */

@@ -1,0 +1,218 @@
+/* JSON values over jansson. A struct descent_json is a json_t under another name; no other file knows
+ * jansson. */
+#include "base/json.h"
+
+#include "base/file.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Some value could not be made on this thread: what is written next would lack it. */
+static _Thread_local bool incomplete;
+
+static json_t *inside(const struct descent_json *json)
+{
+    return (json_t *)json;
+}
+
+static struct descent_json *wrap(json_t *json)
+{
+    if (!json)
+        incomplete = true;
+    return (struct descent_json *)json;
+}
+
+struct descent_json *descent_json_object(void)
+{
+    return wrap(json_object());
+}
+
+struct descent_json *descent_json_array(void)
+{
+    return wrap(json_array());
+}
+
+void descent_json_free(struct descent_json *json)
+{
+    json_decref(inside(json));
+}
+
+static json_t *make_text(const char *text)
+{
+    if (!text)
+        return json_null();
+    json_t *json = json_string(text);
+    char *ascii = json ? NULL : strdup(text);
+    if (!ascii)
+        return json;
+    for (char *at = ascii; *at; at++)
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    json = json_string(ascii);
+    free(ascii);
+    return json;
+}
+
+static json_t *make_number(double number)
+{
+    return isfinite(number) ? json_real(number) : json_null();
+}
+
+static void set(struct descent_json *object, const char *key, json_t *child)
+{
+    if (json_object_set_new(inside(object), key, child))
+        incomplete = true;
+}
+
+static void add(struct descent_json *array, json_t *child)
+{
+    if (json_array_append_new(inside(array), child))
+        incomplete = true;
+}
+
+void descent_json_set_text(struct descent_json *object, const char *key, const char *text)
+{
+    set(object, key, make_text(text));
+}
+
+void descent_json_set_number(struct descent_json *object, const char *key, double number)
+{
+    set(object, key, make_number(number));
+}
+
+void descent_json_set_integer(struct descent_json *object, const char *key, int64_t number)
+{
+    set(object, key, json_integer(number));
+}
+
+void descent_json_set_flag(struct descent_json *object, const char *key, bool flag)
+{
+    set(object, key, json_boolean(flag));
+}
+
+void descent_json_set(struct descent_json *object, const char *key, struct descent_json *child)
+{
+    set(object, key, inside(child));
+}
+
+void descent_json_add(struct descent_json *array, struct descent_json *child)
+{
+    add(array, inside(child));
+}
+
+void descent_json_add_text(struct descent_json *array, const char *text)
+{
+    add(array, make_text(text));
+}
+
+void descent_json_add_number(struct descent_json *array, double number)
+{
+    add(array, make_number(number));
+}
+
+struct descent_json *descent_json_parse(const char *name, const char *text, size_t size)
+{
+    json_error_t error;
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    if (!json) {
+        bool starved = json_error_code(&error) == json_error_out_of_memory;
+        descent_fail(starved ? DESCENT_OUT_OF_MEMORY : DESCENT_BAD_FORMAT, "%s: line %d, column %d: %s",
+                     name, error.line, error.column, error.text);
+    }
+    return (struct descent_json *)json;
+}
+
+double descent_json_number(const struct descent_json *object, const char *key, double fallback)
+{
+    const json_t *value = json_object_get(inside(object), key);
+    return json_is_number(value) ? json_number_value(value) : fallback;
+}
+
+const char *descent_json_text(const struct descent_json *object, const char *key, const char *fallback)
+{
+    const json_t *value = json_object_get(inside(object), key);
+    return json_is_string(value) ? json_string_value(value) : fallback;
+}
+
+const struct descent_json *descent_json_get(const struct descent_json *object, const char *key)
+{
+    return (const struct descent_json *)json_object_get(inside(object), key);
+}
+
+int descent_json_count(const struct descent_json *json)
+{
+    return (int)(json_is_array(inside(json)) ? json_array_size(inside(json))
+                                             : json_object_size(inside(json)));
+}
+
+const struct descent_json *descent_json_at(const struct descent_json *array, int i)
+{
+    return i < 0 ? NULL : (const struct descent_json *)json_array_get(inside(array), (size_t)i);
+}
+
+bool descent_json_next(const struct descent_json *object, struct descent_json_member *member)
+{
+    json_t *json = inside(object);
+    member->position =
+        member->position ? json_object_iter_next(json, member->position) : json_object_iter(json);
+    if (!member->position)
+        return false;
+    member->key = json_object_iter_key(member->position);
+    member->value = (const struct descent_json *)json_object_iter_value(member->position);
+    return true;
+}
+
+bool descent_json_is_object(const struct descent_json *json)
+{
+    return json_is_object(inside(json));
+}
+
+bool descent_json_is_array(const struct descent_json *json)
+{
+    return json_is_array(inside(json));
+}
+
+bool descent_json_as_integer(const struct descent_json *json, int64_t *number)
+{
+    if (!json_is_integer(inside(json)))
+        return false;
+    *number = json_integer_value(inside(json));
+    return true;
+}
+
+const char *descent_json_as_text(const struct descent_json *json)
+{
+    return json_string_value(inside(json));
+}
+
+/* malloc'ed, or NULL when it or something inside it ran out of memory. */
+static char *print(const struct descent_json *json, size_t flags)
+{
+    char *text = incomplete ? NULL : json_dumps(inside(json), flags | JSON_REAL_PRECISION(17));
+    incomplete = false;
+    if (!text)
+        descent_fail(DESCENT_OUT_OF_MEMORY, "no memory to write JSON");
+    return text;
+}
+
+char *descent_json_line(const struct descent_json *json)
+{
+    return print(json, JSON_COMPACT);
+}
+
+enum descent_status descent_json_write(const char *path, const struct descent_json *json)
+{
+    char *text = print(json, JSON_INDENT(2));
+    if (!text)
+        return descent_fail_in(DESCENT_OUT_OF_MEMORY, "%s", path);
+    struct descent_file file;
+    enum descent_status status = descent_file_create(&file, path);
+    if (!status) {
+        fprintf(file.stream, "%s\n", text);
+        status = descent_file_commit(&file);
+    }
+    free(text);
+    return status;
+}
