@@ -1,0 +1,182 @@
+/* Optimizers: from the gradients of an array of parameters to their next values.
+ *
+ * CONVENTIONS. An optimizer, its hyperparameters and a learning-rate schedule are named by spec strings
+ * (base/spec.h): "adamw:lr=3e-4,beta2=0.98", "cosine+warmup:5%". optim/ sees no network: anything that
+ * fills param->grad can be trained, a plain array too. One step is, in this order: gradient norm, clipping,
+ * weight decay (coupled: added to the gradient; decoupled: value * (1 - lr * weight_decay) before the
+ * step), the algorithm's rule. Parameters whose `grad` is NULL are skipped altogether. Biases and norm
+ * parameters are not decayed unless decay_all=yes. Steps count from 0 completed; the first step uses the
+ * schedule at 0 and, in formulas, t = 1. The same gradients give the same bits for any number of threads.
+ * Errors: base/status.h. One thread at a time per optimizer. */
+#ifndef DESCENT_OPTIM_OPTIM_H
+#define DESCENT_OPTIM_OPTIM_H
+
+#include "base/param.h"
+#include "base/pool.h"
+#include "base/safetensors.h"
+#include "base/spec.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct optim;
+
+/* An optimizer for `count` parameters, which must outlive it. Those that have a gradient now are its own;
+ * others (frozen, buffers) it never touches. NULL on an unknown name or hyperparameter, and when out of
+ * memory. */
+struct optim *optim_new(const char *spec, struct descent_param *params, int count);
+void optim_free(struct optim *optim);
+
+/* Reads the gradients, updates values and state, adds 1 to each updated param->version. Does not clear
+ * gradients. DESCENT_DIVERGED if a gradient is not finite: nothing has changed then, and the message names
+ * the parameter. */
+enum descent_status optim_step(struct optim *optim);
+
+/* A parameter group: overrides ("lr=1e-4,weight_decay=0") for the parameters whose names match `pattern`
+ * (as file names do: "conv1.*"). A later group takes over what it matches. Only before the first step. An
+ * override of nothing, or a pattern that matches nothing, is an error. */
+enum descent_status optim_group(struct optim *optim, const char *pattern, const char *overrides);
+
+/* The learning rate of each step, as a function of the steps done ("constant" until this is called): from
+ * each group's own lr to a run's end. total_steps: length of the whole run, what percentages refer to;
+ * steps_per_epoch: for durations like 2ep. Both at least 1. May be called at any time; keeps the step
+ * count. */
+enum descent_status optim_schedule(struct optim *optim, const char *spec, int64_t total_steps,
+                                   int64_t steps_per_epoch);
+
+/* Scales all gradients by min(1, max_norm / (norm + 1e-6)), norm being global, as PyTorch's clip_grad_norm_
+ * does, without writing to them. 0: off, as at first. */
+enum descent_status optim_clip(struct optim *optim, double max_norm);
+
+/* Threads to use; NULL, as at first: the caller's alone. The pool stays the caller's. */
+void optim_set_pool(struct optim *optim, struct descent_pool *pool);
+
+/* Sets every group's learning rate, which a schedule then scales. Not negative, finite. */
+enum descent_status optim_set_lr(struct optim *optim, double lr);
+
+int64_t optim_steps(const struct optim *optim); /* completed */
+
+/* The learning rate of a step: the last one's (before the first: the first one's), and the one's that
+ * follows `steps` completed ones. Of the parameters in no group. */
+double optim_lr(const struct optim *optim);
+double optim_lr_at(const struct optim *optim, int64_t steps);
+
+/* Of the last step: Euclidean norm of all gradients together, before clipping. */
+double optim_gradient_norm(const struct optim *optim);
+
+/* Measure the length of each step, ||new values - old values||, in the same pass over memory. At first off.
+ */
+void optim_measure(struct optim *optim, bool on);
+double optim_update_norm(const struct optim *optim); /* of the last step that was measured */
+
+/* The whole configuration, defaults written out: "adamw:lr=1e-3,beta1=0.9,...". Groups and schedule are not
+ * in it. */
+const char *optim_spec(const struct optim *optim);
+
+/* What must be saved, beside the parameters, to go on as if never stopped: tensors "adam.m/conv1.weight"
+ * for each state of each parameter, "adam.step" (int64, rank 0), and what the algorithm keeps for the whole
+ * model. Names and data belong to the optimizer; data changes with every step. */
+int optim_state_count(const struct optim *optim);
+struct descent_tensor optim_state_get(const struct optim *optim, int i);
+
+/* Restores what optim_state_get gave, from tensors in any order, by name: each state of this optimizer must
+ * be there with its type and shape, and nothing else of this algorithm, or it is DESCENT_MISMATCH and
+ * nothing has changed. Tensors of other names (a model's weights in the same file) are ignored. */
+enum descent_status optim_state_load(struct optim *optim, const struct descent_tensor *tensors, int count);
+
+/* --- What there is: for help, lists, cards and search spaces. --- */
+
+/* The difficulty of gradient descent that an algorithm answers. */
+#define OPTIM_DIFFICULTY_LIST(X)                                                                           \
+    X(NOISE, "noise", "gradients of mini-batches are noisy")                                               \
+    X(RAVINES, "ravines", "the loss is steep in some directions and flat in others")                       \
+    X(SADDLES, "saddles", "the gradient vanishes far from a minimum")                                      \
+    X(SCALES, "differing scales", "parameters want different learning rates")                              \
+    X(LAYERS, "layer scale", "layers want different learning rates, large batches above all")              \
+    X(CURVATURE, "curvature", "the best direction is not the gradient's")                                  \
+    X(MEMORY, "memory", "the optimizer's state does not fit")                                              \
+    X(TUNING, "tuning", "the learning rate must be guessed")
+
+enum optim_difficulty {
+#define X(name, title, text) OPTIM_##name,
+    OPTIM_DIFFICULTY_LIST(X)
+#undef X
+        OPTIM_DIFFICULTIES,
+};
+
+/* "differing scales", "parameters want different learning rates". */
+const char *optim_difficulty_title(enum optim_difficulty difficulty);
+const char *optim_difficulty_text(enum optim_difficulty difficulty);
+
+/* How weight decay enters: added to the gradient (L2), shrinking the value by itself, or placed by the
+ * rule. */
+enum optim_decay { OPTIM_COUPLED, OPTIM_DECOUPLED, OPTIM_OWN_DECAY };
+
+enum { OPTIM_SLOTS = 6 };
+
+/* An algorithm. How to write one: optim/algorithm.h.
+ * `formula` is lines of text, printed as they stand; where libraries differ it says which form this is.
+ * `options` are its hyperparameters, lr first; for those whose maximum is an open 1 (decay rates) a
+ * logarithmic search range is meant in 1 - value. `slots` names its state tensors of each parameter's
+ * shape, zero at first: {"m", "v"}. */
+struct optim_run;
+struct optim_algorithm {
+    const char *name;    /* "adamw" */
+    const char *summary; /* one line: "Adam with decoupled weight decay" */
+    enum optim_difficulty answers;
+    const char *paper; /* "Loshchilov & Hutter 2017, arXiv:1711.05101" */
+    const char *formula;
+    const struct descent_option *options;
+    int option_count;
+    enum optim_decay decay;
+    unsigned needs; /* of the objective, besides gradients: OPTIM_NEEDS_... or'ed */
+    const char *slots[OPTIM_SLOTS];
+
+    enum descent_status (*check)(const struct descent_value *values); /* all together; or NULL */
+    enum descent_status (*init)(struct optim_run *run);               /* declares more state; or NULL */
+    enum descent_status (*step)(struct optim_run *run);
+};
+
+/* All of them, in order of increasing complexity; by name, or NULL with a message that names the nearest;
+ * an optimizer's. */
+const struct optim_algorithm *const *optim_algorithms(int *count);
+const struct optim_algorithm *optim_find(const char *name);
+const struct optim_algorithm *optim_algorithm(const struct optim *optim);
+
+/* A part of a schedule's spec: the first is a schedule proper; one after a "+" wraps what stands before it.
+ * How to write one: optim/schedule.h. */
+struct optim_schedule_at;
+struct optim_schedule_kind {
+    const char *name;    /* "cosine" */
+    const char *summary; /* "half a cosine from lr down to min at the end of the run" */
+    const char *paper, *formula;
+    const struct descent_option *options;
+    int option_count;
+    bool wraps;
+    double (*rate)(const struct optim_schedule_at *at);
+};
+
+const struct optim_schedule_kind *const *optim_schedule_kinds(int *count);
+
+/* --- More than a gradient. --- */
+
+/* What an algorithm may ask for during a step, each NULL where the caller cannot serve it. */
+enum { OPTIM_NEEDS_EVALUATE = 1, OPTIM_NEEDS_HESSIAN_VECTOR = 2 };
+
+struct optim_objective {
+    void *context; /* the first argument of all */
+    /* This step's whole objective again at the current values: the same mini-batch, the same dropout masks.
+     * Gradients are overwritten, *loss is set. */
+    enum descent_status (*evaluate)(void *context, double *loss);
+    /* product[i] = (H v)[i] for the i-th parameter, H the Hessian of the same objective at the current
+     * values. */
+    enum descent_status (*hessian_vector)(void *context, const descent_real *const *v,
+                                          descent_real *const *product);
+};
+
+/* `objective` must outlive the optimizer or the next call. Without what the algorithm needs, optim_step
+ * fails with DESCENT_NOT_FOUND and names it. */
+void optim_set_objective(struct optim *optim, const struct optim_objective *objective);
+
+#endif
