@@ -1,0 +1,35 @@
+/* A file read from front to back, gunzipped on the way where it is gzip. Only data/gz.c knows zlib. */
+#ifndef DESCENT_DATA_GZ_H
+#define DESCENT_DATA_GZ_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct data_stream;
+
+/* Opens a regular file; gzip is recognized by its first two bytes, whatever the name. On failure *stream is
+ * NULL. */
+enum descent_status data_stream_open(const char *path, struct data_stream **stream);
+
+/* The same over an open file of `size` bytes, which the stream closes, also on failure; messages call it
+ * `name`. */
+enum descent_status data_stream_over(FILE *file, const char *name, uint64_t size,
+                                     struct data_stream **stream);
+void data_stream_close(struct data_stream *stream);
+
+const char *data_stream_name(const struct data_stream *stream);
+
+/* Bytes of the file as it lies on disk, and the most that can come out of it: the same number for a plain
+ * file, 1,032 times as many for gzip, whose matches take 2 bits for 258 bytes at best. What a header
+ * promises is held against it. */
+uint64_t data_stream_size(const struct data_stream *stream);
+uint64_t data_stream_limit(const struct data_stream *stream);
+
+/* Reads `size` bytes; *got is less only where the content ends, and then gzip's checksum has been verified.
+ */
+enum descent_status data_stream_read(struct data_stream *stream, void *bytes, size_t size, size_t *got);
+
+#endif
