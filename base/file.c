@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum descent_status fail_errno(const char *doing, const char *path, int error)
+enum descent_status descent_fail_errno(const char *doing, const char *path, int error)
 {
     enum descent_status status = error == ENOENT   ? DESCENT_NOT_FOUND
                                  : error == ENOMEM ? DESCENT_OUT_OF_MEMORY
@@ -22,7 +22,7 @@ enum descent_status descent_file_create(struct descent_file *file, const char *p
     *file = (struct descent_file){.path = strdup(path), .temporary = malloc(size)};
     if (!file->path || !file->temporary) {
         descent_file_abandon(file);
-        return fail_errno("create", path, ENOMEM);
+        return descent_fail_errno("create", path, ENOMEM);
     }
     snprintf(file->temporary, size, "%s.tmp-%ld", path, (long)getpid());
     file->stream = fopen(file->temporary, "wb");
@@ -31,7 +31,7 @@ enum descent_status descent_file_create(struct descent_file *file, const char *p
         free(file->temporary); /* not ours to remove */
         file->temporary = NULL;
         descent_file_abandon(file);
-        return fail_errno("create", path, error);
+        return descent_fail_errno("create", path, error);
     }
     return DESCENT_OK;
 }
@@ -47,7 +47,7 @@ enum descent_status descent_file_commit(struct descent_file *file)
     file->stream = NULL;
     if (!error && rename(file->temporary, file->path))
         error = errno;
-    enum descent_status status = error ? fail_errno("write", file->path, error) : DESCENT_OK;
+    enum descent_status status = error ? descent_fail_errno("write", file->path, error) : DESCENT_OK;
     if (!error) {
         free(file->temporary);
         file->temporary = NULL;
@@ -104,7 +104,7 @@ enum descent_status descent_file_read(const char *path, size_t limit, char **dat
         int error = errno;
         if (stream)
             fclose(stream);
-        return fail_errno("read", path, error);
+        return descent_fail_errno("read", path, error);
     }
     size_t guess = info.st_size > 0 ? (size_t)info.st_size : 0;
     int error = S_ISDIR(info.st_mode) ? EISDIR
@@ -113,7 +113,7 @@ enum descent_status descent_file_read(const char *path, size_t limit, char **dat
     fclose(stream);
     if (error == EFBIG)
         return descent_fail(DESCENT_BAD_FORMAT, "%s: larger than %zu bytes", path, limit);
-    return error ? fail_errno("read", path, error) : DESCENT_OK;
+    return error ? descent_fail_errno("read", path, error) : DESCENT_OK;
 }
 
 static int make_directory(const char *path)
@@ -140,5 +140,5 @@ enum descent_status descent_make_directories(const char *path)
         at[1] = end;
     }
     free(partial);
-    return error ? fail_errno("create directory", path, error) : DESCENT_OK;
+    return error ? descent_fail_errno("create directory", path, error) : DESCENT_OK;
 }

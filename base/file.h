@@ -26,4 +26,8 @@ enum descent_status descent_file_read(const char *path, size_t limit, char **dat
 /* mkdir -p. */
 enum descent_status descent_make_directories(const char *path);
 
+/* Fails with "cannot DOING PATH: REASON", the reason of an errno: DESCENT_NOT_FOUND for a missing file,
+ * mostly DESCENT_IO_ERROR. */
+enum descent_status descent_fail_errno(const char *doing, const char *path, int error);
+
 #endif

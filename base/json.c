@@ -39,19 +39,27 @@ void descent_json_free(struct descent_json *json)
     json_decref(inside(json));
 }
 
+/* A copy without the bytes beyond ASCII: what is left of a text that is not UTF-8. NULL when out of memory.
+ */
+static char *ascii_copy(const char *text)
+{
+    char *copy = strdup(text);
+    for (char *at = copy; at && *at; at++)
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    return copy;
+}
+
 static json_t *make_text(const char *text)
 {
     if (!text)
         return json_null();
     json_t *json = json_string(text);
-    char *ascii = json ? NULL : strdup(text);
-    if (!ascii)
+    if (json)
         return json;
-    for (char *at = ascii; *at; at++)
-        if ((unsigned char)*at >= 0x80)
-            *at = '?';
-    json = json_string(ascii);
-    free(ascii);
+    char *copy = ascii_copy(text);
+    json = json_string(copy);
+    free(copy);
     return json;
 }
 
@@ -60,10 +68,16 @@ static json_t *make_number(double number)
     return isfinite(number) ? json_real(number) : json_null();
 }
 
+/* Takes `child`, which may be NULL for one that could not be made. */
 static void set(struct descent_json *object, const char *key, json_t *child)
 {
-    if (json_object_set_new(inside(object), key, child))
-        incomplete = true;
+    if (json_object_set(inside(object), key, child)) {
+        char *copy = ascii_copy(key);
+        if (json_object_set(inside(object), copy, child))
+            incomplete = true;
+        free(copy);
+    }
+    json_decref(child);
 }
 
 static void add(struct descent_json *array, json_t *child)
@@ -110,6 +124,11 @@ void descent_json_add_text(struct descent_json *array, const char *text)
 void descent_json_add_number(struct descent_json *array, double number)
 {
     add(array, make_number(number));
+}
+
+void descent_json_add_integer(struct descent_json *array, int64_t number)
+{
+    add(array, json_integer(number));
 }
 
 struct descent_json *descent_json_parse(const char *name, const char *text, size_t size)

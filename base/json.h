@@ -26,6 +26,7 @@ void descent_json_set(struct descent_json *object, const char *key, struct desce
 void descent_json_add(struct descent_json *array, struct descent_json *child);
 void descent_json_add_text(struct descent_json *array, const char *text);
 void descent_json_add_number(struct descent_json *array, double number);
+void descent_json_add_integer(struct descent_json *array, int64_t number);
 
 /* Parses `size` bytes; NULL on error, the message names `name` (a file), line and column. Duplicate keys
  * are errors. */
