@@ -68,7 +68,8 @@ struct nn_dense_options {
     nn_node *x;
     int units;
     bool no_bias;
-    const char *init, *bias_init; /* initializers, see nn_initializers; default: PyTorch's nn.Linear */
+    const char *init, *bias_init; /* initializers, see nn_initializer; default: PyTorch's nn.Linear */
+    nn_node *share;               /* use the parameters of this other dense layer */
     const char *name;
 };
 #define nn_dense(...) nn_build("dense", &(struct nn_dense_options){.x = __VA_ARGS__})
@@ -84,6 +85,7 @@ struct nn_conv2d_options {
     int groups;   /* default 1 */
     bool no_bias;
     const char *init, *bias_init; /* default: PyTorch's nn.Conv2d */
+    nn_node *share;               /* use the parameters of this other conv2d layer */
     const char *name;
 };
 #define nn_conv2d(...) nn_build("conv2d", &(struct nn_conv2d_options){.x = __VA_ARGS__})
@@ -260,7 +262,7 @@ void nn_clear_gradients(nn_graph *graph);
 struct nn_initializer_info {
     const char *name, *summary, *paper;
 };
-const struct nn_initializer_info *nn_initializers(int *count);
+const struct nn_initializer_info *nn_initializer(int i); /* NULL past the end */
 
 /* ---- Plans -------------------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,360 @@
+/* The graph: nodes, shapes, parameters, and the first error. Nothing is computed here. */
+#include "nn/graph.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What builders return when there is no memory, or no graph, to make a node in. */
+static nn_node nowhere = {.name = "", .poisoned = true, .shape = {1, 1, 1}};
+
+static const struct nn_op input_op = {.name = "input"};
+static const struct nn_op labels_op = {.name = "labels", .integer = true};
+
+nn_graph *nn_graph_new(uint64_t seed)
+{
+    nn_graph *graph = calloc(1, sizeof *graph);
+    if (graph)
+        graph->arena = descent_arena_new();
+    if (!graph || !graph->arena) {
+        descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory for a graph");
+        free(graph);
+        return NULL;
+    }
+    graph->seed = seed;
+    return graph;
+}
+
+void nn_graph_free(nn_graph *graph)
+{
+    if (!graph)
+        return;
+    free(graph->node);
+    free(graph->param);
+    free(graph->init);
+    descent_free(graph->memory);
+    descent_arena_free(graph->arena);
+    free(graph);
+}
+
+static void graph_fail(nn_graph *graph, enum descent_status status, const char *message)
+{
+    if (graph->status)
+        return;
+    graph->status = status;
+    graph->message = descent_arena_string(graph->arena, message);
+    if (!graph->message)
+        graph->message = "out of memory";
+}
+
+void nn_fail(nn_node *node, const char *format, ...)
+{
+    char message[1024];
+    int used = snprintf(message, sizeof message, "%s '%s': ", node->op->name, node->name);
+    va_list arguments;
+    va_start(arguments, format);
+    if (used > 0 && used < (int)sizeof message)
+        vsnprintf(message + used, sizeof message - (size_t)used, format, arguments);
+    va_end(arguments);
+    node->poisoned = true;
+    graph_fail(node->graph, DESCENT_BAD_ARGUMENT, message);
+}
+
+/* Makes room for one more element in an array that doubles. */
+static bool grow(void **array, int count, int *room, size_t size)
+{
+    if (count < *room)
+        return true;
+    int wanted = *room ? *room * 2 : 32;
+    void *larger = realloc(*array, (size_t)wanted * size);
+    if (!larger)
+        return false;
+    *array = larger;
+    *room = wanted;
+    return true;
+}
+
+static nn_node *out_of_memory(nn_graph *graph)
+{
+    graph_fail(graph, DESCENT_OUT_OF_MEMORY, "out of memory for a layer");
+    return &nowhere;
+}
+
+/* "conv2d3": the operator's name and how many of its kind the graph now has. */
+static const char *automatic_name(nn_graph *graph, const struct nn_op *op)
+{
+    int nth = 1;
+    for (int i = 0; i < graph->node_count; i++)
+        nth += graph->node[i]->op == op;
+    return descent_arena_format(graph->arena, "%s%d", op->name, nth);
+}
+
+static nn_node *new_node(nn_graph *graph, const struct nn_op *op, const char *name)
+{
+    nn_node *node = descent_arena_alloc(graph->arena, sizeof *node);
+    const char *kept = name ? descent_arena_string(graph->arena, name) : automatic_name(graph, op);
+    if (!node || !kept || !grow((void **)&graph->node, graph->node_count, &graph->node_room, sizeof(nn_node *)))
+        return out_of_memory(graph);
+    node->graph = graph;
+    node->op = op;
+    node->name = kept;
+    node->shape = (struct nn_shape){1, 1, 1};
+    node->index = graph->node_count;
+    graph->node[graph->node_count++] = node;
+    return node;
+}
+
+nn_node *nn_input(nn_graph *graph, int channels, int height, int width)
+{
+    if (!graph)
+        return &nowhere;
+    nn_node *node = new_node(graph, &input_op, NULL);
+    if (channels < 1 || height < 1 || width < 1)
+        nn_fail(node, "%d x %d x %d is not a shape; channels, height and width are at least 1", channels, height, width);
+    else
+        node->shape = (struct nn_shape){channels, height, width};
+    return node;
+}
+
+nn_node *nn_labels(nn_graph *graph, int classes)
+{
+    if (!graph)
+        return &nowhere;
+    nn_node *node = new_node(graph, &labels_op, NULL);
+    int *kept = descent_arena_alloc(graph->arena, sizeof *kept);
+    if (!kept || node == &nowhere)
+        return out_of_memory(graph);
+    *kept = classes;
+    node->options = kept;
+    if (classes < 1)
+        nn_fail(node, "%d classes; at least 1 is needed", classes);
+    return node;
+}
+
+struct nn_shape nn_shape_of(const nn_node *node)
+{
+    return node->shape;
+}
+
+const char *nn_name(const nn_node *any, const char *format, ...)
+{
+    if (!any->graph)
+        return NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    const char *name = descent_arena_vformat(any->graph->arena, format, arguments);
+    va_end(arguments);
+    return name;
+}
+
+/* Copies the operator's input pointers out of its options. Returns the graph they belong to, or NULL. */
+static nn_graph *gather_inputs(const struct nn_op *op, nn_node *const *given, nn_node **input, int *count)
+{
+    int room = op->variadic ? NN_MAX_INPUTS : op->inputs;
+    nn_graph *graph = NULL;
+    *count = 0;
+    while (*count < room && (given[*count] || !op->variadic)) {
+        nn_node *node = given[*count] ? given[*count] : &nowhere;
+        graph = graph ? graph : node->graph;
+        input[(*count)++] = node;
+    }
+    return graph;
+}
+
+nn_node *nn_build(const char *name, const void *options)
+{
+    const struct nn_op *op = nn_op_find(name);
+    nn_node *input[NN_MAX_INPUTS];
+    int count = 0;
+    nn_graph *graph = op ? gather_inputs(op, options, input, &count) : NULL;
+    if (!graph)
+        return &nowhere;
+    const char *wanted;
+    memcpy(&wanted, (const char *)options + op->name_offset, sizeof wanted);
+    nn_node *node = new_node(graph, op, wanted);
+    void *copy = descent_arena_alloc(graph->arena, op->options_size);
+    if (!copy || node == &nowhere)
+        return out_of_memory(graph);
+    node->options = memcpy(copy, options, op->options_size);
+    node->input_count = count;
+    memcpy(node->input, input, sizeof *input * (size_t)count);
+    for (int i = 0; i < count; i++) {
+        if (input[i] == &nowhere || input[i]->graph != graph)
+            nn_fail(node, "input %d %s", i + 1, input[i] == &nowhere ? "is missing" : "belongs to another graph");
+        node->poisoned |= input[i]->poisoned;
+    }
+    if (!node->poisoned)
+        op->shape(node);
+    return node;
+}
+
+nn_node *nn_softmax_cross_entropy_with(struct nn_cross_entropy_options options)
+{
+    options.x = nn_log_softmax(options.x);
+    return nn_build("negative_log_likelihood", &options);
+}
+
+static int find_param(const nn_graph *graph, const char *name)
+{
+    for (int i = 0; i < graph->param_count; i++)
+        if (!strcmp(graph->param[i].name, name))
+            return i;
+    return -1;
+}
+
+/* The layer whose parameters this one uses too, or NULL. */
+static const nn_node *shared_with(const nn_node *node)
+{
+    const nn_node *other = NULL;
+    if (node->op->share_offset)
+        memcpy(&other, (const char *)node->options + node->op->share_offset, sizeof other);
+    return other;
+}
+
+static void share_param(nn_node *node, const nn_node *other, const struct nn_param_spec *spec)
+{
+    if (other->graph != node->graph || other->op != node->op || other->param_count <= node->param_count) {
+        nn_fail(node, "cannot share the parameters of '%s': not a %s layer with a %s", other->name, node->op->name, spec->name);
+        return;
+    }
+    int shared = other->param[node->param_count];
+    const struct descent_param *param = &node->graph->param[shared];
+    if (param->rank != spec->rank || memcmp(param->shape, spec->shape, sizeof param->shape[0] * (size_t)spec->rank) != 0)
+        nn_fail(node, "cannot share '%s': its shape does not fit this layer", param->name);
+    node->param[node->param_count++] = shared;
+}
+
+void nn_add_param(nn_node *node, const struct nn_param_spec *spec)
+{
+    nn_graph *graph = node->graph;
+    const nn_node *other = shared_with(node);
+    if (other) {
+        share_param(node, other, spec);
+        return;
+    }
+    const char *name = descent_arena_format(graph->arena, "%s.%s", node->name, spec->name);
+    const char *init = spec->init ? descent_arena_string(graph->arena, spec->init) : spec->default_init;
+    if (graph->memory) {
+        nn_fail(node, "the graph was compiled already; layers with parameters come before the first nn_compile");
+        return;
+    }
+    int init_room = graph->param_room;
+    if (!name || !init || !grow((void **)&graph->init, graph->param_count, &init_room, sizeof *graph->init) ||
+        !grow((void **)&graph->param, graph->param_count, &graph->param_room, sizeof *graph->param)) {
+        node->poisoned = true;
+        graph_fail(graph, DESCENT_OUT_OF_MEMORY, "out of memory for a parameter");
+        return;
+    }
+    if (find_param(graph, name) >= 0) {
+        nn_fail(node, "another layer has this name already; parameters need names of their own");
+        return;
+    }
+    if (nn_initializer_check(init)) {
+        nn_fail(node, "%s", descent_error());
+        return;
+    }
+    struct descent_param *param = &graph->param[graph->param_count];
+    *param = (struct descent_param){.name = name, .kind = spec->kind, .rank = spec->rank, .size = 1};
+    for (int i = 0; i < spec->rank; i++) {
+        param->shape[i] = spec->shape[i];
+        if (__builtin_mul_overflow(param->size, spec->shape[i], &param->size) || param->size > INT64_C(1) << 40) {
+            nn_fail(node, "its %s is too large", spec->name);
+            return;
+        }
+    }
+    graph->init[graph->param_count] = (struct nn_param_init){init, spec->fan_in, spec->fan_out, false};
+    node->param[node->param_count++] = graph->param_count++;
+}
+
+struct descent_param *nn_params(nn_graph *graph, int *count)
+{
+    *count = graph->param_count;
+    return graph->param;
+}
+
+int nn_freeze(nn_graph *graph, const char *pattern)
+{
+    int matched = 0;
+    for (int i = 0; i < graph->param_count; i++)
+        if (!fnmatch(pattern, graph->param[i].name, 0)) {
+            graph->init[i].frozen = true;
+            matched++;
+        }
+    return matched;
+}
+
+void nn_clear_gradients(nn_graph *graph)
+{
+    if (graph->memory)
+        memset(graph->memory + graph->gradient_offset, 0, graph->gradient_count * sizeof *graph->memory);
+}
+
+/* Marks the parameters of the layers nearest to the output. */
+static void mark_output(nn_graph *graph, const nn_node *node)
+{
+    for (int i = 0; i < node->param_count; i++)
+        graph->param[node->param[i]].role = DESCENT_ROLE_OUTPUT;
+    for (int i = 0; i < node->input_count && !node->param_count; i++)
+        mark_output(graph, node->input[i]);
+}
+
+enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
+{
+    if (graph->memory)
+        return DESCENT_OK;
+    size_t line = DESCENT_ALIGNMENT / sizeof(float), values = 0, gradients = 0;
+    for (int i = 0; i < graph->param_count; i++) {
+        size_t room = ((size_t)graph->param[i].size + line - 1) / line * line;
+        values += room;
+        if (graph->param[i].kind != DESCENT_BUFFER && !graph->init[i].frozen)
+            gradients += room;
+    }
+    float *memory = descent_alloc((values + gradients) * sizeof *memory);
+    if (!memory)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory for %zu parameters", values);
+    float *value = memory, *gradient = memory + values;
+    for (int i = 0; i < graph->param_count; i++) {
+        struct descent_param *param = &graph->param[i];
+        const struct nn_param_init *init = &graph->init[i];
+        size_t room = ((size_t)param->size + line - 1) / line * line;
+        param->value = value;
+        value += room;
+        if (param->kind != DESCENT_BUFFER && !init->frozen) {
+            param->grad = gradient;
+            gradient += room;
+        }
+        enum descent_status status = nn_initialize(param, init->init, init->fan_in, init->fan_out, graph->seed);
+        if (status) {
+            descent_free(memory);
+            return status;
+        }
+        param->version = 1;
+    }
+    if (output)
+        mark_output(graph, output);
+    graph->memory = memory;
+    graph->gradient_offset = values;
+    graph->gradient_count = gradients;
+    return DESCENT_OK;
+}
+
+bool nn_layer(const nn_graph *graph, int i, struct nn_layer_info *info)
+{
+    if (i < 0 || i >= graph->node_count)
+        return false;
+    const nn_node *node = graph->node[i];
+    int64_t params = 0;
+    for (int k = 0; k < node->param_count; k++)
+        if (graph->param[node->param[k]].kind != DESCENT_BUFFER)
+            params += graph->param[node->param[k]].size;
+    bool computes = node->op->forward != NULL && !node->poisoned;
+    *info = (struct nn_layer_info){
+        .name = node->name,
+        .op = node->op->name,
+        .shape = node->shape,
+        .params = params,
+        .flops = !computes ? 0 : node->op->flops ? node->op->flops(node) : (double)nn_size(node->shape),
+        .bytes = nn_size(node->shape) * (int64_t)sizeof(float),
+    };
+    return true;
+}

@@ -1,0 +1,256 @@
+/* Runs a plan: forward, backward, and the questions asked afterwards. Allocates nothing. */
+#include "nn/plan.h"
+
+void nn_feed(nn_plan *plan, const nn_node *input, const void *data)
+{
+    int buffer = input->graph == plan->graph ? plan->value[input->index] : NN_NONE;
+    if (buffer != NN_NONE && plan->buffer[buffer].external)
+        plan->buffer[buffer].memory = (char *)(uintptr_t)data;
+}
+
+void nn_set_step(nn_plan *plan, uint64_t step)
+{
+    plan->next_step = step;
+}
+
+void nn_hold_statistics(nn_plan *plan, bool hold)
+{
+    plan->hold_statistics = hold;
+}
+
+static void fill_nan(void *memory, size_t bytes)
+{
+    float *number = memory;
+    for (size_t i = 0; i < bytes / sizeof *number; i++)
+        number[i] = NAN;
+}
+
+static bool poisons(const nn_plan *plan)
+{
+    return plan->options.without & NN_POISON;
+}
+
+/* What died at `time`, and the rows past the batch of what lives: NaN, so that whoever reads them is found out. */
+static void poison(nn_plan *plan, int time)
+{
+    for (int i = 0; i < plan->buffer_count; i++) {
+        struct nn_buffer *buffer = &plan->buffer[i];
+        if (buffer->external || time < buffer->first)
+            continue;
+        if (time == buffer->last)
+            fill_nan(buffer->memory, buffer->bytes);
+        else if (time < buffer->last && buffer->row)
+            fill_nan(buffer->memory + buffer->row * (size_t)plan->n, buffer->bytes - buffer->row * (size_t)plan->n);
+    }
+}
+
+static void poison_everything(nn_plan *plan)
+{
+    for (int i = 0; i < plan->buffer_count; i++)
+        if (!plan->buffer[i].external && !(plan->buffer[i].first == 0 && plan->buffer[i].last == NN_FOREVER))
+            fill_nan(plan->buffer[i].memory, plan->buffer[i].bytes);
+}
+
+static enum descent_status check_inputs(const nn_plan *plan, int n)
+{
+    if (n < 1 || n > plan->options.batch)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_forward: %d samples; the plan was compiled for 1 to %d", n, plan->options.batch);
+    for (int i = 0; i < plan->graph->node_count; i++) {
+        const nn_node *node = plan->graph->node[i];
+        if (plan->value[i] == NN_NONE || node->op->forward)
+            continue;
+        const int32_t *label = (const void *)plan->buffer[plan->value[i]].memory;
+        if (!label)
+            return descent_fail(DESCENT_BAD_ARGUMENT, "nn_forward: '%s' was not fed", node->name);
+        int classes = node->op->integer ? *(const int *)node->options : 0;
+        for (int k = 0; k < n && classes; k++)
+            if (label[k] < 0 || label[k] >= classes)
+                return descent_fail(DESCENT_BAD_ARGUMENT, "nn_forward: sample %d has label %d; expected 0 to %d", k, label[k], classes - 1);
+    }
+    return DESCENT_OK;
+}
+
+/* Rebuilds what the step made of its parameters, if one has changed since. */
+static void pack(struct nn_step *step)
+{
+    bool changed = false;
+    for (int k = 0; k < step->node->param_count; k++) {
+        changed |= step->version[k] != step->call.param[k]->version;
+        step->version[k] = step->call.param[k]->version;
+    }
+    if (changed)
+        step->op->pack(&step->call);
+}
+
+static void run_forward(nn_plan *plan, int s)
+{
+    struct nn_step *step = &plan->step[s];
+    if (step->op->pack)
+        pack(step);
+    step->call.workspace = step->forward_workspace == NN_NONE ? NULL : plan->buffer[step->forward_workspace].memory;
+    if (!step->view)
+        step->op->forward(&step->call);
+    if (poisons(plan))
+        poison(plan, s);
+}
+
+enum descent_status nn_forward(nn_plan *plan, int n)
+{
+    enum descent_status status = check_inputs(plan, n);
+    if (status)
+        return status;
+    plan->n = n;
+    if (poisons(plan))
+        poison_everything(plan);
+    for (int s = 0; s < plan->step_count; s++) {
+        struct nn_step *step = &plan->step[s];
+        step->call.n = n;
+        step->call.step = plan->next_step;
+        step->call.hold_statistics = plan->hold_statistics;
+        for (int i = 0; i < step->input_count; i++)
+            step->call.x[i] = (const void *)plan->buffer[step->x[i]].memory;
+        run_forward(plan, s);
+    }
+    plan->next_step += plan->options.training;
+    plan->loss = 0;
+    const float *loss = plan->options.loss ? nn_value(plan, plan->options.loss) : NULL;
+    for (int i = 0; i < n && loss; i++)
+        plan->loss += (double)loss[i] / n;
+    return DESCENT_OK;
+}
+
+static void add_to(float *restrict sum, const float *restrict term, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sum[i] += term[i];
+}
+
+/* The backward of a view: nothing, unless the gradient could not share memory. */
+static void view_backward(const nn_plan *plan, const struct nn_step *step)
+{
+    const struct nn_call *call = &step->call;
+    size_t count = (size_t)(plan->n * nn_size(call->out));
+    if (!call->dx[0] || call->dx[0] == call->dy)
+        return;
+    if (call->add[0])
+        add_to(call->dx[0], call->dy, count);
+    else
+        memcpy(call->dx[0], call->dy, count * sizeof(float));
+}
+
+static void run_backward(nn_plan *plan, int s)
+{
+    struct nn_step *step = &plan->step[s];
+    step->call.workspace = step->backward_workspace == NN_NONE ? NULL : plan->buffer[step->backward_workspace].memory;
+    if (step->view)
+        view_backward(plan, step);
+    else
+        step->op->backward(&step->call);
+    for (int i = 0; i < step->input_count; i++)
+        if (step->scratch[i] != NN_NONE)
+            add_to((float *)(void *)plan->buffer[step->dx[i]].memory, step->call.dx[i],
+                   (size_t)(plan->n * nn_size(step->input[i]->shape)));
+    if (poisons(plan))
+        poison(plan, 2 * plan->step_count - s);
+}
+
+enum descent_status nn_backward_scaled(nn_plan *plan, double scale)
+{
+    if (!plan->options.training || !plan->options.loss)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: the plan was not compiled for training with a loss");
+    if (!plan->n)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: no nn_forward came before");
+    int seed = plan->gradient[plan->options.loss->index];
+    if (seed == NN_NONE) /* everything is frozen */
+        return DESCENT_OK;
+    float *gradient = (void *)plan->buffer[seed].memory;
+    for (int i = 0; i < plan->n; i++)
+        gradient[i] = (float)(scale / plan->n);
+    for (int s = plan->step_count - 1; s >= 0; s--)
+        if (plan->step[s].has_backward)
+            run_backward(plan, s);
+    return DESCENT_OK;
+}
+
+enum descent_status nn_backward(nn_plan *plan)
+{
+    return nn_backward_scaled(plan, 1);
+}
+
+double nn_loss(const nn_plan *plan)
+{
+    return plan->loss;
+}
+
+const float *nn_value(const nn_plan *plan, const nn_node *node)
+{
+    const unsigned keeps_all = NN_WITHOUT_REUSE | NN_WITHOUT_IN_PLACE;
+    if (node->graph != plan->graph || plan->value[node->index] == NN_NONE)
+        return NULL;
+    bool kept = node == plan->options.output || node == plan->options.loss || (plan->options.without & keeps_all) == keeps_all;
+    return kept ? (const void *)plan->buffer[plan->value[node->index]].memory : NULL;
+}
+
+static bool all_finite(const float *number, int64_t count)
+{
+    bool finite = true;
+    for (int64_t i = 0; i < count; i++)
+        finite &= isfinite(number[i]) != 0;
+    return finite;
+}
+
+const char *nn_first_not_finite(nn_plan *plan)
+{
+    for (int s = 0; s < plan->step_count && plan->n; s++) {
+        struct nn_step *step = &plan->step[s];
+        for (int k = 0; k < step->node->param_count; k++)
+            if (!all_finite(step->call.param[k]->value, step->call.param[k]->size))
+                return step->call.param[k]->name;
+        step->call.hold_statistics = true;
+        run_forward(plan, s);
+        if (!all_finite((const void *)plan->buffer[step->y].memory, plan->n * nn_size(step->out->shape)))
+            return step->out->name;
+    }
+    return NULL;
+}
+
+struct chunk_job {
+    const struct nn_call *call;
+    nn_chunk_function *function;
+    int chunks;
+};
+
+static void run_chunk(void *context, int chunk, int thread)
+{
+    const struct chunk_job *job = context;
+    job->function(job->call, chunk, job->chunks, thread);
+}
+
+void nn_run_chunks(const struct nn_call *call, int chunks, nn_chunk_function *function)
+{
+    struct chunk_job job = {call, function, chunks};
+    descent_pool_run(call->pool, chunks, run_chunk, &job);
+}
+
+struct partial_job {
+    const float *partial;
+    float *sum;
+    int partials, chunks;
+    int64_t size;
+};
+
+static void add_partials_chunk(void *context, int chunk, int thread)
+{
+    const struct partial_job *job = context;
+    int64_t begin, end;
+    (void)thread;
+    descent_chunk_range(job->size, job->chunks, chunk, &begin, &end);
+    for (int p = 0; p < job->partials; p++)
+        add_to(job->sum + begin, job->partial + p * job->size + begin, (size_t)(end - begin));
+}
+
+void nn_add_partials(const struct nn_call *call, const float *partial, int chunks, int64_t size, float *sum)
+{
+    struct partial_job job = {partial, sum, chunks, descent_chunk_count(size, 16384), size};
+    descent_pool_run(call->pool, job.chunks, add_partials_chunk, &job);
+}
