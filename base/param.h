@@ -1,5 +1,5 @@
-/* A parameter tensor: what nn computes gradients for, optim updates and safetensors stores. The one type that
- * these modules share. */
+/* A parameter tensor: what nn computes gradients for, optim updates and safetensors stores. The one type
+ * that these modules share. */
 #ifndef DESCENT_BASE_PARAM_H
 #define DESCENT_BASE_PARAM_H
 
@@ -30,11 +30,12 @@ struct descent_param {
     enum descent_param_kind kind;
     enum descent_param_role role;
     int rank;
-    int64_t shape[DESCENT_MAX_RANK]; /* PyTorch's layouts: convolution out x in x height x width, dense out x in */
+    int64_t shape[DESCENT_MAX_RANK]; /* PyTorch's layouts: convolution out x in x height x width, dense out
+                                        x in */
     int64_t size;                    /* product of shape */
     descent_real *value;             /* `size` numbers, row-major */
     descent_real *grad;              /* same layout, accumulated until cleared; NULL: frozen, or a buffer */
-    uint64_t version;                /* whoever changes `value` adds 1, so that what was packed from it is rebuilt */
+    uint64_t version; /* whoever changes `value` adds 1, so that what was packed from it is rebuilt */
 };
 
 #endif

@@ -19,8 +19,8 @@ const struct model *const *model_list(int *count);
 /* NULL if there is none of that name; the message suggests the nearest. */
 const struct model *model_find(const char *name);
 
-/* Builds the network a spec string names, "mlp:256/128" or "resnet20:shortcut=projection". NULL on a bad spec (see descent_error); a shape
- * that does not fit poisons the node, as always in nn. */
+/* Builds the network a spec string names, "mlp:256/128" or "resnet20:shortcut=projection". NULL on a bad
+ * spec (see descent_error); a shape that does not fit poisons the node, as always in nn. */
 nn_node *model_build(const char *spec, nn_node *x, int classes);
 
 #endif

@@ -93,7 +93,8 @@ static nn_node *new_node(nn_graph *graph, const struct nn_op *op, const char *na
 {
     nn_node *node = descent_arena_alloc(graph->arena, sizeof *node);
     const char *kept = name ? descent_arena_string(graph->arena, name) : automatic_name(graph, op);
-    if (!node || !kept || !grow((void **)&graph->node, graph->node_count, &graph->node_room, sizeof(nn_node *)))
+    if (!node || !kept ||
+        !grow((void **)&graph->node, graph->node_count, &graph->node_room, sizeof(nn_node *)))
         return out_of_memory(graph);
     node->graph = graph;
     node->op = op;
@@ -110,7 +111,8 @@ nn_node *nn_input(nn_graph *graph, int channels, int height, int width)
         return &nowhere;
     nn_node *node = new_node(graph, &input_op, NULL);
     if (channels < 1 || height < 1 || width < 1)
-        nn_fail(node, "%d x %d x %d is not a shape; channels, height and width are at least 1", channels, height, width);
+        nn_fail(node, "%d x %d x %d is not a shape; channels, height and width are at least 1", channels,
+                height, width);
     else
         node->shape = (struct nn_shape){channels, height, width};
     return node;
@@ -180,7 +182,8 @@ nn_node *nn_build(const char *name, const void *options)
     memcpy(node->input, input, sizeof *input * (size_t)count);
     for (int i = 0; i < count; i++) {
         if (input[i] == &nowhere || input[i]->graph != graph)
-            nn_fail(node, "input %d %s", i + 1, input[i] == &nowhere ? "is missing" : "belongs to another graph");
+            nn_fail(node, "input %d %s", i + 1,
+                    input[i] == &nowhere ? "is missing" : "belongs to another graph");
         node->poisoned |= input[i]->poisoned;
     }
     if (!node->poisoned)
@@ -214,12 +217,14 @@ static const nn_node *shared_with(const nn_node *node)
 static void share_param(nn_node *node, const nn_node *other, const struct nn_param_spec *spec)
 {
     if (other->graph != node->graph || other->op != node->op || other->param_count <= node->param_count) {
-        nn_fail(node, "cannot share the parameters of '%s': not a %s layer with a %s", other->name, node->op->name, spec->name);
+        nn_fail(node, "cannot share the parameters of '%s': not a %s layer with a %s", other->name,
+                node->op->name, spec->name);
         return;
     }
     int shared = other->param[node->param_count];
     const struct descent_param *param = &node->graph->param[shared];
-    if (param->rank != spec->rank || memcmp(param->shape, spec->shape, sizeof param->shape[0] * (size_t)spec->rank) != 0)
+    if (param->rank != spec->rank ||
+        memcmp(param->shape, spec->shape, sizeof param->shape[0] * (size_t)spec->rank) != 0)
         nn_fail(node, "cannot share '%s': its shape does not fit this layer", param->name);
     node->param[node->param_count++] = shared;
 }
@@ -235,11 +240,13 @@ void nn_add_param(nn_node *node, const struct nn_param_spec *spec)
     const char *name = descent_arena_format(graph->arena, "%s.%s", node->name, spec->name);
     const char *init = spec->init ? descent_arena_string(graph->arena, spec->init) : spec->default_init;
     if (graph->memory) {
-        nn_fail(node, "the graph was compiled already; layers with parameters come before the first nn_compile");
+        nn_fail(node,
+                "the graph was compiled already; layers with parameters come before the first nn_compile");
         return;
     }
     int init_room = graph->param_room;
-    if (!name || !init || !grow((void **)&graph->init, graph->param_count, &init_room, sizeof *graph->init) ||
+    if (!name || !init ||
+        !grow((void **)&graph->init, graph->param_count, &init_room, sizeof *graph->init) ||
         !grow((void **)&graph->param, graph->param_count, &graph->param_room, sizeof *graph->param)) {
         node->poisoned = true;
         graph_fail(graph, DESCENT_OUT_OF_MEMORY, "out of memory for a parameter");
@@ -257,7 +264,8 @@ void nn_add_param(nn_node *node, const struct nn_param_spec *spec)
     *param = (struct descent_param){.name = name, .kind = spec->kind, .rank = spec->rank, .size = 1};
     for (int i = 0; i < spec->rank; i++) {
         param->shape[i] = spec->shape[i];
-        if (__builtin_mul_overflow(param->size, spec->shape[i], &param->size) || param->size > INT64_C(1) << 40) {
+        if (__builtin_mul_overflow(param->size, spec->shape[i], &param->size) || param->size > INT64_C(1)
+                                                                                                   << 40) {
             nn_fail(node, "its %s is too large", spec->name);
             return;
         }
@@ -323,7 +331,8 @@ enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
             param->grad = gradient;
             gradient += room;
         }
-        enum descent_status status = nn_initialize(param, init->init, init->fan_in, init->fan_out, graph->seed);
+        enum descent_status status =
+            nn_initialize(param, init->init, init->fan_in, init->fan_out, graph->seed);
         if (status) {
             descent_free(memory);
             return status;
@@ -353,7 +362,9 @@ bool nn_layer(const nn_graph *graph, int i, struct nn_layer_info *info)
         .op = node->op->name,
         .shape = node->shape,
         .params = params,
-        .flops = !computes ? 0 : node->op->flops ? node->op->flops(node) : (double)nn_size(node->shape),
+        .flops = !computes         ? 0
+                 : node->op->flops ? node->op->flops(node)
+                                   : (double)nn_size(node->shape),
         .bytes = nn_size(node->shape) * (int64_t)sizeof(float),
     };
     return true;

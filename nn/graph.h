@@ -20,7 +20,7 @@ struct nn_graph {
     int param_count, param_room;
     float *memory; /* values, then gradients, of all parameters; NULL until the first compile */
     size_t gradient_offset, gradient_count; /* floats */
-    enum descent_status status; /* of the first failure */
+    enum descent_status status;             /* of the first failure */
     const char *message;
 };
 

@@ -1,4 +1,5 @@
-/* Initial values of parameters. Each number is a function of (seed, parameter's name, element), so adding a layer changes no other. */
+/* Initial values of parameters. Each number is a function of (seed, parameter's name, element), so adding a
+ * layer changes no other. */
 #include "base/linalg.h"
 #include "base/spec.h"
 #include "nn/op.h"
@@ -14,8 +15,8 @@ struct initializer {
     struct nn_initializer_info info;
     const struct descent_option *options;
     int option_count;
-    enum descent_status (*fill)(struct descent_param *param, const struct descent_value *value, struct fans fans,
-                                struct descent_random random);
+    enum descent_status (*fill)(struct descent_param *param, const struct descent_value *value,
+                                struct fans fans, struct descent_random random);
 };
 
 static void fill_uniform(struct descent_param *param, double low, double high, struct descent_random random)
@@ -24,14 +25,16 @@ static void fill_uniform(struct descent_param *param, double low, double high, s
         param->value[i] = (float)(low + (high - low) * descent_random_uniform(&random));
 }
 
-static void fill_normal(struct descent_param *param, double mean, double deviation, struct descent_random random)
+static void fill_normal(struct descent_param *param, double mean, double deviation,
+                        struct descent_random random)
 {
     for (int64_t i = 0; i < param->size; i++)
         param->value[i] = (float)(mean + deviation * descent_random_normal(&random));
 }
 
 /* The two shapes every variance-scaling rule comes in: uniform on +-sqrt(3 variance), or normal. */
-static void fill_variance(struct descent_param *param, double variance, bool uniform, struct descent_random random)
+static void fill_variance(struct descent_param *param, double variance, bool uniform,
+                          struct descent_random random)
 {
     if (uniform)
         fill_uniform(param, -sqrt(3 * variance), sqrt(3 * variance), random);
@@ -39,9 +42,9 @@ static void fill_variance(struct descent_param *param, double variance, bool uni
         fill_normal(param, 0, sqrt(variance), random);
 }
 
-#define FILL(name)                                                                                                       \
-    static enum descent_status name(struct descent_param *param, const struct descent_value *value, struct fans fans,   \
-                                    struct descent_random random)
+#define FILL(name)                                                                                         \
+    static enum descent_status name(struct descent_param *param, const struct descent_value *value,        \
+                                    struct fans fans, struct descent_random random)
 #define UNUSED (void)value, (void)fans, (void)random
 
 FILL(constant)
@@ -73,7 +76,8 @@ FILL(normal)
     return DESCENT_OK;
 }
 
-/* PyTorch's default of nn.Linear and nn.Conv2d, weights and biases alike: U(-1/sqrt(fan_in), 1/sqrt(fan_in)). */
+/* PyTorch's default of nn.Linear and nn.Conv2d, weights and biases alike: U(-1/sqrt(fan_in),
+ * 1/sqrt(fan_in)). */
 FILL(fan_in_uniform)
 {
     fill_variance(param, value[0].number * value[0].number / (3 * fans.in), true, random);
@@ -130,8 +134,8 @@ FILL(lecun_normal)
     return DESCENT_OK;
 }
 
-/* Q of the QR of a Gaussian matrix, uniform over orthogonal matrices since the diagonal of R is made positive. Rows are
- * orthonormal when there are fewer rows than columns. */
+/* Q of the QR of a Gaussian matrix, uniform over orthogonal matrices since the diagonal of R is made
+ * positive. Rows are orthonormal when there are fewer rows than columns. */
 FILL(orthogonal)
 {
     (void)fans;
@@ -151,9 +155,10 @@ FILL(orthogonal)
     return status;
 }
 
-#define GAIN                                                                                                             \
-    {                                                                                                                    \
-        .name = "gain", .type = DESCENT_OPTION_REAL, .initial = "1", .min = 0, .max = INFINITY, .help = "multiplies the result" \
+#define GAIN                                                                                               \
+    {                                                                                                      \
+        .name = "gain", .type = DESCENT_OPTION_REAL, .initial = "1", .min = 0, .max = INFINITY,            \
+        .help = "multiplies the result"                                                                    \
     }
 
 static const struct descent_option constant_options[] = {
@@ -164,13 +169,25 @@ static const struct descent_option uniform_options[] = {
     {.name = "high", .type = DESCENT_OPTION_REAL, .initial = "0.05", .help = "upper limit"},
 };
 static const struct descent_option normal_options[] = {
-    {.name = "std", .type = DESCENT_OPTION_REAL, .initial = "0.01", .max = INFINITY, .help = "standard deviation"},
+    {.name = "std",
+     .type = DESCENT_OPTION_REAL,
+     .initial = "0.01",
+     .max = INFINITY,
+     .help = "standard deviation"},
     {.name = "mean", .type = DESCENT_OPTION_REAL, .initial = "0", .help = "mean"},
 };
 static const struct descent_option gain_options[] = {GAIN};
 static const struct descent_option kaiming_options[] = {
-    {.name = "mode", .type = DESCENT_OPTION_CHOICE, .initial = "fan_in", .choices = "fan_in|fan_out", .help = "what to preserve: forward variance (fan_in) or backward"},
-    {.name = "slope", .type = DESCENT_OPTION_REAL, .initial = "0", .max = INFINITY, .help = "negative slope of the activation that follows"},
+    {.name = "mode",
+     .type = DESCENT_OPTION_CHOICE,
+     .initial = "fan_in",
+     .choices = "fan_in|fan_out",
+     .help = "what to preserve: forward variance (fan_in) or backward"},
+    {.name = "slope",
+     .type = DESCENT_OPTION_REAL,
+     .initial = "0",
+     .max = INFINITY,
+     .help = "negative slope of the activation that follows"},
 };
 
 #define OPTIONS(table) table, (int)(sizeof(table) / sizeof *(table))
@@ -183,14 +200,32 @@ static const struct initializer initializers[] = {
     {{"constant", "every element the same", NULL}, OPTIONS(constant_options), constant},
     {{"uniform", "uniform between low and high", NULL}, OPTIONS(uniform_options), uniform},
     {{"normal", "normal with std and mean", NULL}, OPTIONS(normal_options), normal},
-    {{"fan-in-uniform", "uniform on +-gain/sqrt(fan_in); PyTorch's default for dense and conv2d", NULL}, OPTIONS(gain_options), fan_in_uniform},
-    {{"xavier-uniform", "uniform, variance 2/(fan_in + fan_out)", GLOROT}, OPTIONS(gain_options), xavier_uniform},
-    {{"xavier-normal", "normal, variance 2/(fan_in + fan_out)", GLOROT}, OPTIONS(gain_options), xavier_normal},
-    {{"kaiming-uniform", "uniform, variance 2/fan for ReLU networks", HE}, OPTIONS(kaiming_options), kaiming_uniform},
-    {{"kaiming-normal", "normal, variance 2/fan for ReLU networks", HE}, OPTIONS(kaiming_options), kaiming_normal},
-    {{"lecun-uniform", "uniform, variance 1/fan_in", "LeCun et al. 1998, Efficient BackProp"}, NULL, 0, lecun_uniform},
-    {{"lecun-normal", "normal, variance 1/fan_in; for SELU", "Klambauer et al. 2017, arXiv 1706.02515"}, NULL, 0, lecun_normal},
-    {{"orthogonal", "random orthogonal matrix", "Saxe et al. 2013, arXiv 1312.6120"}, OPTIONS(gain_options), orthogonal},
+    {{"fan-in-uniform", "uniform on +-gain/sqrt(fan_in); PyTorch's default for dense and conv2d", NULL},
+     OPTIONS(gain_options),
+     fan_in_uniform},
+    {{"xavier-uniform", "uniform, variance 2/(fan_in + fan_out)", GLOROT},
+     OPTIONS(gain_options),
+     xavier_uniform},
+    {{"xavier-normal", "normal, variance 2/(fan_in + fan_out)", GLOROT},
+     OPTIONS(gain_options),
+     xavier_normal},
+    {{"kaiming-uniform", "uniform, variance 2/fan for ReLU networks", HE},
+     OPTIONS(kaiming_options),
+     kaiming_uniform},
+    {{"kaiming-normal", "normal, variance 2/fan for ReLU networks", HE},
+     OPTIONS(kaiming_options),
+     kaiming_normal},
+    {{"lecun-uniform", "uniform, variance 1/fan_in", "LeCun et al. 1998, Efficient BackProp"},
+     NULL,
+     0,
+     lecun_uniform},
+    {{"lecun-normal", "normal, variance 1/fan_in; for SELU", "Klambauer et al. 2017, arXiv 1706.02515"},
+     NULL,
+     0,
+     lecun_normal},
+    {{"orthogonal", "random orthogonal matrix", "Saxe et al. 2013, arXiv 1312.6120"},
+     OPTIONS(gain_options),
+     orthogonal},
 };
 enum { INITIALIZERS = sizeof initializers / sizeof *initializers };
 
@@ -199,7 +234,8 @@ const struct nn_initializer_info *nn_initializer(int i)
     return i >= 0 && i < INITIALIZERS ? &initializers[i].info : NULL;
 }
 
-static enum descent_status parse(const char *init, const struct initializer **found, struct descent_value *values)
+static enum descent_status parse(const char *init, const struct initializer **found,
+                                 struct descent_value *values)
 {
     struct descent_spec spec;
     enum descent_status status = descent_spec_parse(init, &spec);
@@ -216,7 +252,9 @@ static enum descent_status parse(const char *init, const struct initializer **fo
         status = descent_fail(DESCENT_BAD_ARGUMENT, "initializer '%s' has more than one part", init);
     else if (!*found) {
         const char *nearest = descent_nearest(name, names, INITIALIZERS);
-        status = descent_fail(DESCENT_BAD_ARGUMENT, "unknown initializer '%s'%s%s%s", name, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+        status =
+            descent_fail(DESCENT_BAD_ARGUMENT, "unknown initializer '%s'%s%s%s", name,
+                         nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
     } else {
         char what[64];
         snprintf(what, sizeof what, "initializer %s", name);
@@ -233,7 +271,8 @@ enum descent_status nn_initializer_check(const char *init)
     return parse(init, &found, values);
 }
 
-enum descent_status nn_initialize(struct descent_param *param, const char *init, int64_t fan_in, int64_t fan_out, uint64_t seed)
+enum descent_status nn_initialize(struct descent_param *param, const char *init, int64_t fan_in,
+                                  int64_t fan_out, uint64_t seed)
 {
     const struct initializer *found;
     struct descent_value values[2];
@@ -241,6 +280,8 @@ enum descent_status nn_initialize(struct descent_param *param, const char *init,
     if (status)
         return status;
     int64_t per_row = param->shape[0] ? param->size / param->shape[0] : 1;
-    struct fans fans = {fan_in ? (double)fan_in : (double)per_row, fan_out ? (double)fan_out : (double)param->shape[0]};
-    return found->fill(param, values, fans, descent_random_new(seed, DESCENT_RANDOM_INIT, descent_hash(param->name)));
+    struct fans fans = {fan_in ? (double)fan_in : (double)per_row,
+                        fan_out ? (double)fan_out : (double)param->shape[0]};
+    return found->fill(param, values, fans,
+                       descent_random_new(seed, DESCENT_RANDOM_INIT, descent_hash(param->name)));
 }

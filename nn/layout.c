@@ -1,4 +1,5 @@
-/* Where buffers lie: greedy by size, each at the lowest offset free during its life (Pisarchyk & Lee 2020, arXiv 2001.03288). */
+/* Where buffers lie: greedy by size, each at the lowest offset free during its life (Pisarchyk & Lee 2020,
+ * arXiv 2001.03288). */
 #include "nn/plan.h"
 
 #include <stdlib.h>
@@ -8,8 +9,10 @@ static bool alive_together(const struct nn_buffer *a, const struct nn_buffer *b)
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset at which `buffer` overlaps none of those placed before it that live at the same time. */
-static size_t lowest_offset(struct nn_buffer *const *placed, int count, const struct nn_buffer *buffer, bool reuse)
+/* The lowest offset at which `buffer` overlaps none of those placed before it that live at the same time.
+ */
+static size_t lowest_offset(struct nn_buffer *const *placed, int count, const struct nn_buffer *buffer,
+                            bool reuse)
 {
     size_t offset = 0;
     for (bool moved = true; moved;) {
@@ -17,7 +20,8 @@ static size_t lowest_offset(struct nn_buffer *const *placed, int count, const st
         for (int i = 0; i < count; i++) {
             const struct nn_buffer *other = placed[i];
             bool together = !reuse || alive_together(other, buffer);
-            if (together && offset < other->offset + other->bytes && other->offset < offset + buffer->bytes) {
+            if (together && offset < other->offset + other->bytes &&
+                other->offset < offset + buffer->bytes) {
                 offset = other->offset + other->bytes;
                 moved = true;
             }

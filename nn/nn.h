@@ -8,18 +8,22 @@
  *     nn_node *loss = nn_softmax_cross_entropy(logits, labels);
  *     nn_plan *plan = nn_compile(graph, .output = logits, .loss = loss, .batch = 64, .training = true);
  *     nn_feed(plan, x, images), nn_feed(plan, labels, classes);
- *     nn_forward(plan, 64), nn_backward(plan);                // loss: nn_loss(plan); gradients: nn_params(graph)
+ *     nn_forward(plan, 64), nn_backward(plan);                // loss: nn_loss(plan); gradients:
+ * nn_params(graph)
  *
  * CONVENTIONS
- * - Shapes are those of one sample, channels x height x width as in PyTorch; a vector of n features is n x 1 x 1. The batch is not part
- *   of a shape. In memory activations are float32, batch x height x width x channels (NHWC); so is what nn_feed takes.
- * - Parameters keep PyTorch's layouts: convolution out x in/groups x height x width, dense out x in, flatten in CHW order.
- * - A layer is a macro over a struct of options: nn_conv2d(x, 6, .kernel = 5). Positional arguments come first, the rest are named, and an
- *   option left out means its default. Each layer's default initialization is PyTorch's.
- * - Builders never fail loudly and never return NULL: a bad shape poisons the node and whatever is built on it, and the graph keeps
- *   the first message, which nn_compile reports.
- * - A graph owns its nodes and parameters; plans share them and must be freed before the graph. Not thread-safe: one thread at a time
- *   works on a graph and its plans. */
+ * - Shapes are those of one sample, channels x height x width as in PyTorch; a vector of n features is n x
+ * 1 x 1. The batch is not part of a shape. In memory activations are float32, batch x height x width x
+ * channels (NHWC); so is what nn_feed takes.
+ * - Parameters keep PyTorch's layouts: convolution out x in/groups x height x width, dense out x in,
+ * flatten in CHW order.
+ * - A layer is a macro over a struct of options: nn_conv2d(x, 6, .kernel = 5). Positional arguments come
+ * first, the rest are named, and an option left out means its default. Each layer's default initialization
+ * is PyTorch's.
+ * - Builders never fail loudly and never return NULL: a bad shape poisons the node and whatever is built on
+ * it, and the graph keeps the first message, which nn_compile reports.
+ * - A graph owns its nodes and parameters; plans share them and must be freed before the graph. Not
+ * thread-safe: one thread at a time works on a graph and its plans. */
 #ifndef DESCENT_NN_NN_H
 #define DESCENT_NN_NN_H
 
@@ -41,7 +45,9 @@ struct nn_shape { /* of one sample */
 
 enum { NN_MAX_INPUTS = 8 }; /* of one node */
 
-/* ---- The graph ---------------------------------------------------------------------------------------------------------- */
+/* ---- The graph
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 /* An empty graph; `seed` fixes initial weights and dropout masks. NULL when out of memory. */
 nn_graph *nn_graph_new(uint64_t seed);
@@ -55,10 +61,13 @@ nn_node *nn_labels(nn_graph *graph, int classes);
 
 struct nn_shape nn_shape_of(const nn_node *node);
 
-/* A name made printf-style, kept as long as the graph: nn_conv2d(x, 16, .name = nn_name(x, "block%d.conv", i)). */
+/* A name made printf-style, kept as long as the graph: nn_conv2d(x, 16, .name = nn_name(x, "block%d.conv",
+ * i)). */
 const char *nn_name(const nn_node *any, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- Layers ------------------------------------------------------------------------------------------------------------- */
+/* ---- Layers
+ * -------------------------------------------------------------------------------------------------------------
+ */
 
 /* Makes a node of the operator called `name` from its options struct; what all the macros below call. */
 nn_node *nn_build(const char *name, const void *options);
@@ -74,7 +83,8 @@ struct nn_dense_options {
 };
 #define nn_dense(...) nn_build("dense", &(struct nn_dense_options){.x = __VA_ARGS__})
 
-/* Cross-correlation, torch.nn.Conv2d. W: filters x channels/groups x kernel x kernel. groups = channels makes it depthwise. */
+/* Cross-correlation, torch.nn.Conv2d. W: filters x channels/groups x kernel x kernel. groups = channels
+ * makes it depthwise. */
 struct nn_conv2d_options {
     nn_node *x;
     int filters;
@@ -90,8 +100,9 @@ struct nn_conv2d_options {
 };
 #define nn_conv2d(...) nn_build("conv2d", &(struct nn_conv2d_options){.x = __VA_ARGS__})
 
-/* Maximum and average over kernel x kernel windows; only whole windows count (ceil_mode off). Padding, at most kernel/2, never wins a
- * maximum; the average counts it as zeros unless .exclude_padding (PyTorch's count_include_pad). */
+/* Maximum and average over kernel x kernel windows; only whole windows count (ceil_mode off). Padding, at
+ * most kernel/2, never wins a maximum; the average counts it as zeros unless .exclude_padding (PyTorch's
+ * count_include_pad). */
 struct nn_pool2d_options {
     nn_node *x;
     int kernel;
@@ -110,18 +121,20 @@ struct nn_plain_options {
 };
 #define nn_global_avg_pool(...) nn_build("global_avg_pool", &(struct nn_plain_options){.x = __VA_ARGS__})
 
-/* Normalizes each channel over batch, height and width (torch.nn.BatchNorm1d/2d): in training by the batch's own mean and (biased)
- * variance, else by the running ones. running = (1 - momentum) running + momentum batch, with the unbiased variance. */
+/* Normalizes each channel over batch, height and width (torch.nn.BatchNorm1d/2d): in training by the
+ * batch's own mean and (biased) variance, else by the running ones. running = (1 - momentum) running +
+ * momentum batch, with the unbiased variance. */
 struct nn_batch_norm_options {
     nn_node *x;
-    double eps;       /* default 1e-5 */
-    double momentum;  /* default 0.1 */
-    bool no_affine;   /* no learned scale and shift */
+    double eps;      /* default 1e-5 */
+    double momentum; /* default 0.1 */
+    bool no_affine;  /* no learned scale and shift */
     const char *name;
 };
 #define nn_batch_norm(...) nn_build("batch_norm", &(struct nn_batch_norm_options){.x = __VA_ARGS__})
 
-/* Normalizes each sample over channels, height and width (torch.nn.LayerNorm over C, H, W). Scale and shift have the sample's shape. */
+/* Normalizes each sample over channels, height and width (torch.nn.LayerNorm over C, H, W). Scale and shift
+ * have the sample's shape. */
 struct nn_layer_norm_options {
     nn_node *x;
     double eps; /* default 1e-5 */
@@ -141,10 +154,11 @@ struct nn_group_norm_options {
 #define nn_group_norm(...) nn_build("group_norm", &(struct nn_group_norm_options){.x = __VA_ARGS__})
 
 /* Activations, element-wise. */
-#define nn_relu(...)       nn_build("relu", &(struct nn_plain_options){.x = __VA_ARGS__})
-#define nn_selu(...)       nn_build("selu", &(struct nn_plain_options){.x = __VA_ARGS__})
-#define nn_gelu(...)       nn_build("gelu", &(struct nn_plain_options){.x = __VA_ARGS__})      /* exact: x Phi(x) */
-#define nn_gelu_tanh(...)  nn_build("gelu_tanh", &(struct nn_plain_options){.x = __VA_ARGS__}) /* the tanh approximation */
+#define nn_relu(...) nn_build("relu", &(struct nn_plain_options){.x = __VA_ARGS__})
+#define nn_selu(...) nn_build("selu", &(struct nn_plain_options){.x = __VA_ARGS__})
+#define nn_gelu(...) nn_build("gelu", &(struct nn_plain_options){.x = __VA_ARGS__}) /* exact: x Phi(x) */
+#define nn_gelu_tanh(...)                                                                                  \
+    nn_build("gelu_tanh", &(struct nn_plain_options){.x = __VA_ARGS__}) /* the tanh approximation */
 #define nn_silu(...)       nn_build("silu", &(struct nn_plain_options){.x = __VA_ARGS__})
 #define nn_hard_swish(...) nn_build("hard_swish", &(struct nn_plain_options){.x = __VA_ARGS__})
 #define nn_sigmoid(...)    nn_build("sigmoid", &(struct nn_plain_options){.x = __VA_ARGS__})
@@ -163,7 +177,8 @@ struct nn_slope_options {
 #define nn_softmax(...)     nn_build("softmax", &(struct nn_plain_options){.x = __VA_ARGS__})
 #define nn_log_softmax(...) nn_build("log_softmax", &(struct nn_plain_options){.x = __VA_ARGS__})
 
-/* In training zeroes each element with probability `rate` and scales the rest by 1/(1 - rate); else does nothing. rate in [0, 1). */
+/* In training zeroes each element with probability `rate` and scales the rest by 1/(1 - rate); else does
+ * nothing. rate in [0, 1). */
 struct nn_dropout_options {
     nn_node *x;
     double rate;
@@ -197,8 +212,8 @@ struct nn_pad_channels_options {
 };
 #define nn_pad_channels(...) nn_build("pad_channels", &(struct nn_pad_channels_options){.x = __VA_ARGS__})
 
-/* Element-wise a + b and a * b. b has a's shape, or is broadcast over space (channels x 1 x 1), over channels (1 x height x width), or
- * both (1 x 1 x 1). */
+/* Element-wise a + b and a * b. b has a's shape, or is broadcast over space (channels x 1 x 1), over
+ * channels (1 x height x width), or both (1 x 1 x 1). */
 struct nn_pair_options {
     nn_node *a, *b;
     const char *name;
@@ -216,44 +231,54 @@ struct nn_scale_options {
 
 /* A parameter of its own, the same for every sample: a learned bias or scale for nn_add and nn_multiply. */
 struct nn_parameter_options {
-    nn_node *like; /* any node of the graph */
+    nn_node *like;               /* any node of the graph */
     int channels, height, width; /* default 1 */
     const char *init;            /* default "zeros" */
     const char *name;
 };
 #define nn_parameter(...) nn_build("parameter", &(struct nn_parameter_options){.like = __VA_ARGS__})
 
-/* ---- Losses -------------------------------------------------------------------------------------------------------------
- * A loss is a node with one number a sample (1 x 1 x 1), so losses can be added and scaled; what nn_loss and nn_backward use is its mean
- * over the batch, PyTorch's reduction='mean'. `target` is nn_labels (class indices) or an nn_input. */
+/* ---- Losses
+ * -------------------------------------------------------------------------------------------------------------
+ * A loss is a node with one number a sample (1 x 1 x 1), so losses can be added and scaled; what nn_loss
+ * and nn_backward use is its mean over the batch, PyTorch's reduction='mean'. `target` is nn_labels (class
+ * indices) or an nn_input. */
 struct nn_cross_entropy_options {
     nn_node *x;      /* classes x 1 x 1: logits, or log-probabilities for nn_negative_log_likelihood */
     nn_node *target; /* labels, or probabilities of the shape of x */
     double label_smoothing;
-    const float *class_weights; /* `classes` numbers, copied; NULL: all 1. As in PyTorch, with class indices the mean is weighted */
+    const float *class_weights; /* `classes` numbers, copied; NULL: all 1. As in PyTorch, with class indices
+                                   the mean is weighted */
     const char *name;
 };
 /* Softmax and negative log-likelihood, compiled into one numerically safe step. */
 nn_node *nn_softmax_cross_entropy_with(struct nn_cross_entropy_options options);
-#define nn_softmax_cross_entropy(...) nn_softmax_cross_entropy_with((struct nn_cross_entropy_options){.x = __VA_ARGS__})
-#define nn_negative_log_likelihood(...) nn_build("negative_log_likelihood", &(struct nn_cross_entropy_options){.x = __VA_ARGS__})
+#define nn_softmax_cross_entropy(...)                                                                      \
+    nn_softmax_cross_entropy_with((struct nn_cross_entropy_options){.x = __VA_ARGS__})
+#define nn_negative_log_likelihood(...)                                                                    \
+    nn_build("negative_log_likelihood", &(struct nn_cross_entropy_options){.x = __VA_ARGS__})
 
 struct nn_loss_options {
     nn_node *x, *target;
     double delta; /* Huber only: default 1 */
     const char *name;
 };
-#define nn_binary_cross_entropy(...) nn_build("binary_cross_entropy", &(struct nn_loss_options){.x = __VA_ARGS__}) /* x: logits */
-#define nn_mean_squared_error(...)   nn_build("mean_squared_error", &(struct nn_loss_options){.x = __VA_ARGS__})
-#define nn_huber(...)                nn_build("huber", &(struct nn_loss_options){.x = __VA_ARGS__})
+#define nn_binary_cross_entropy(...)                                                                       \
+    nn_build("binary_cross_entropy", &(struct nn_loss_options){.x = __VA_ARGS__}) /* x: logits */
+#define nn_mean_squared_error(...)                                                                         \
+    nn_build("mean_squared_error", &(struct nn_loss_options){.x = __VA_ARGS__})
+#define nn_huber(...) nn_build("huber", &(struct nn_loss_options){.x = __VA_ARGS__})
 
-/* ---- Parameters --------------------------------------------------------------------------------------------------------- */
+/* ---- Parameters
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-/* All parameters and buffers in order of creation; *count of them. The array is final once the graph was first compiled. */
+/* All parameters and buffers in order of creation; *count of them. The array is final once the graph was
+ * first compiled. */
 struct descent_param *nn_params(nn_graph *graph, int *count);
 
-/* Freezes the parameters whose names match a shell pattern ("conv*"): no gradient, not optimized. Before the first nn_compile.
- * Returns how many matched. */
+/* Freezes the parameters whose names match a shell pattern ("conv*"): no gradient, not optimized. Before
+ * the first nn_compile. Returns how many matched. */
 int nn_freeze(nn_graph *graph, const char *pattern);
 
 void nn_clear_gradients(nn_graph *graph);
@@ -264,13 +289,15 @@ struct nn_initializer_info {
 };
 const struct nn_initializer_info *nn_initializer(int i); /* NULL past the end */
 
-/* ---- Plans -------------------------------------------------------------------------------------------------------------- */
+/* ---- Plans
+ * --------------------------------------------------------------------------------------------------------------
+ */
 
-enum nn_without { /* planner switches, for tests and for hunting errors */
-    NN_WITHOUT_REUSE = 1,    /* every buffer has memory of its own */
-    NN_WITHOUT_IN_PLACE = 2, /* no operator overwrites its input */
-    NN_WITHOUT_FUSION = 4,
-    NN_POISON = 8, /* fills dead buffers and rows past the batch with NaN */
+enum nn_without {                          /* planner switches, for tests and for hunting errors */
+                  NN_WITHOUT_REUSE = 1,    /* every buffer has memory of its own */
+                  NN_WITHOUT_IN_PLACE = 2, /* no operator overwrites its input */
+                  NN_WITHOUT_FUSION = 4,
+                  NN_POISON = 8, /* fills dead buffers and rows past the batch with NaN */
 };
 
 struct nn_compile_options {
@@ -283,41 +310,47 @@ struct nn_compile_options {
     unsigned without;          /* of enum nn_without */
 };
 
-/* A static schedule of operators over planned memory. The first call also allocates and initializes the parameters. NULL on failure:
- * the graph's first error, in the user's words, or out of memory. The step loop below allocates nothing. */
+/* A static schedule of operators over planned memory. The first call also allocates and initializes the
+ * parameters. NULL on failure: the graph's first error, in the user's words, or out of memory. The step
+ * loop below allocates nothing. */
 #define nn_compile(...) nn_compile_with((struct nn_compile_options){.graph = __VA_ARGS__})
 nn_plan *nn_compile_with(struct nn_compile_options options);
 void nn_plan_free(nn_plan *plan);
 
-/* Where an input's samples are: at least n of them at each nn_forward, until fed anew. float32 NHWC, int32 for labels. Not copied, not
- * changed. Inputs the plan does not need are ignored. */
+/* Where an input's samples are: at least n of them at each nn_forward, until fed anew. float32 NHWC, int32
+ * for labels. Not copied, not changed. Inputs the plan does not need are ignored. */
 void nn_feed(nn_plan *plan, const nn_node *input, const void *data);
 
-/* Computes output and loss of the first n samples, 1 <= n <= batch. Fails on an input that was not fed and on labels out of range. */
+/* Computes output and loss of the first n samples, 1 <= n <= batch. Fails on an input that was not fed and
+ * on labels out of range. */
 enum descent_status nn_forward(nn_plan *plan, int n);
 
-/* Adds the gradient of (scale times) the mean loss of the last nn_forward to the parameters' grad. Once after each nn_forward. */
+/* Adds the gradient of (scale times) the mean loss of the last nn_forward to the parameters' grad. Once
+ * after each nn_forward. */
 enum descent_status nn_backward(nn_plan *plan);
 enum descent_status nn_backward_scaled(nn_plan *plan, double scale);
 
 /* Mean loss of the last nn_forward. */
 double nn_loss(const nn_plan *plan);
 
-/* n samples of the plan's output or loss node after nn_forward (NHWC), or, in a training plan compiled without reuse, of any node. NULL
- * if the plan does not keep that node. */
+/* n samples of the plan's output or loss node after nn_forward (NHWC), or, in a training plan compiled
+ * without reuse, of any node. NULL if the plan does not keep that node. */
 const float *nn_value(const nn_plan *plan, const nn_node *node);
 
-/* Dropout masks are a function of (seed, step): a training plan counts its nn_forward calls from 0. Set it to resume, or to repeat a step. */
+/* Dropout masks are a function of (seed, step): a training plan counts its nn_forward calls from 0. Set it
+ * to resume, or to repeat a step. */
 void nn_set_step(nn_plan *plan, uint64_t step);
 
-/* While true, nn_forward in training leaves running statistics alone: for evaluating the same objective again. */
+/* While true, nn_forward in training leaves running statistics alone: for evaluating the same objective
+ * again. */
 void nn_hold_statistics(nn_plan *plan, bool hold);
 
-/* Runs the last batch forward once more and names the first layer whose output, or whose parameter, is not finite; NULL if all are. For the
- * message of a diverged run. */
+/* Runs the last batch forward once more and names the first layer whose output, or whose parameter, is not
+ * finite; NULL if all are. For the message of a diverged run. */
 const char *nn_first_not_finite(nn_plan *plan);
 
-/* ---- Looking at it ------------------------------------------------------------------------------------------------------ */
+/* ---- Looking at it
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct nn_layer_info {
     const char *name, *op;

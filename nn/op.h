@@ -1,10 +1,12 @@
 /* What an operator is, to the graph and to the plan. Not public: included by nn/ and its tests only.
  *
- * An operator is one const struct nn_op, exported by its file as NN_OP(name) and listed in nn/meson.build. Files of operators are compiled once
- * per instruction set; nn_op_find returns the row for the CPU at hand. */
+ * An operator is one const struct nn_op, exported by its file as NN_OP(name) and listed in nn/meson.build.
+ * Files of operators are compiled once per instruction set; nn_op_find returns the row for the CPU at hand.
+ */
 #ifndef DESCENT_NN_OP_H
 #define DESCENT_NN_OP_H
 
+#include "base/isa.h"
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/random.h"
@@ -33,18 +35,18 @@ struct nn_node {
 struct nn_call {
     const nn_node *node;
     const void *options;
-    int n, batch;          /* samples in this call, and at most */
-    struct nn_shape in;    /* of x[0] */
-    struct nn_shape out;   /* of y */
+    int n, batch;        /* samples in this call, and at most */
+    struct nn_shape in;  /* of x[0] */
+    struct nn_shape out; /* of y */
     const float *x[NN_MAX_INPUTS];
     float *y;
-    float *dy;                 /* backward may overwrite it: nobody reads it afterwards */
-    float *dx[NN_MAX_INPUTS];  /* NULL where no gradient is wanted */
-    bool add[NN_MAX_INPUTS];   /* dx[i] += ..., not = (only for operators that declare adds_dx) */
+    float *dy;                /* backward may overwrite it: nobody reads it afterwards */
+    float *dx[NN_MAX_INPUTS]; /* NULL where no gradient is wanted */
+    bool add[NN_MAX_INPUTS];  /* dx[i] += ..., not = (only for operators that declare adds_dx) */
     struct descent_param *param[NN_MAX_PARAMS]; /* grad NULL: frozen. Gradients are added to grad */
-    void *saved;               /* from forward to backward */
-    void *packed;              /* what pack made of the parameters */
-    void *workspace;           /* during this call */
+    void *saved;                                /* from forward to backward */
+    void *packed;                               /* what pack made of the parameters */
+    void *workspace;                            /* during this call */
     bool training;
     bool relu; /* fused: y = max(0, y), and dy arrives unmasked */
     bool hold_statistics;
@@ -61,31 +63,35 @@ struct nn_op {
     const char *name;
     size_t options_size, name_offset;
     size_t share_offset; /* of `nn_node *share` in the options; 0: parameters cannot be shared */
-    int inputs;          /* the options begin with that many node pointers; 0 with `variadic`: up to NN_MAX_INPUTS, NULL ends them */
+    int inputs; /* the options begin with that many node pointers; 0 with `variadic`: up to NN_MAX_INPUTS,
+                   NULL ends them */
     bool variadic;
-    /* Checks input shapes and options, fills in defaults, sets node->shape, declares parameters. On bad input: nn_fail. */
+    /* Checks input shapes and options, fills in defaults, sets node->shape, declares parameters. On bad
+     * input: nn_fail. */
     void (*shape)(nn_node *node);
-    void (*plan)(const nn_node *node, int batch, bool training, int threads, struct nn_needs *needs); /* NULL: nothing */
-    void (*pack)(const struct nn_call *call); /* fills call->packed whenever a parameter changed; NULL: nothing to pack */
+    void (*plan)(const nn_node *node, int batch, bool training, int threads,
+                 struct nn_needs *needs); /* NULL: nothing */
+    void (*pack)(const struct nn_call
+                     *call); /* fills call->packed whenever a parameter changed; NULL: nothing to pack */
     void (*forward)(const struct nn_call *call);
     void (*backward)(const struct nn_call *call);
     double (*flops)(const nn_node *node); /* of one sample's forward; NULL: one per element of y */
-    unsigned reads_x;           /* bit i: backward reads x[i] */
-    bool reads_y;               /* backward reads y */
-    unsigned in_place;          /* bit i: forward may write y over x[i] (equal size) */
-    unsigned backward_in_place; /* bit i: backward may write dx[i] over dy (equal size) */
-    bool (*view)(const nn_node *node); /* y has the bytes of x[0], so they may share memory: forward and backward then see y == x[0], dx[0] == dy
-                                          and have nothing to do; NULL: never */
-    bool fuses_relu;            /* honors call->relu; backward then reads y */
-    bool adds_dx;               /* honors call->add */
-    bool integer;               /* values are int32 and have no gradient */
-    /* A random small valid instance, for the gradient check: odd sizes, every option. NULL: not by itself (inputs). */
+    unsigned reads_x;                     /* bit i: backward reads x[i] */
+    bool reads_y;                         /* backward reads y */
+    unsigned in_place;                    /* bit i: forward may write y over x[i] (equal size) */
+    unsigned backward_in_place;           /* bit i: backward may write dx[i] over dy (equal size) */
+    bool (*view)(
+        const nn_node *node); /* y has the bytes of x[0], so they may share memory: forward and backward
+                                 then see y == x[0], dx[0] == dy and have nothing to do; NULL: never */
+    bool fuses_relu;          /* honors call->relu; backward then reads y */
+    bool adds_dx;             /* honors call->add */
+    bool integer;             /* values are int32 and have no gradient */
+    /* A random small valid instance, for the gradient check: odd sizes, every option. NULL: not by itself
+     * (inputs). */
     nn_node *(*sample)(nn_graph *graph, struct descent_random *random);
 };
 
-#define NN_PASTE_(a, b) a##b
-#define NN_PASTE(a, b)  NN_PASTE_(a, b)
-#define NN_OP(name)     NN_PASTE(nn_op_##name##_, DESCENT_ISA)
+#define NN_OP(name) DESCENT_FOR_ISA(nn_op_##name)
 
 /* The operator of that name for this CPU, or NULL. */
 const struct nn_op *nn_op_find(const char *name);
@@ -99,7 +105,7 @@ struct nn_param_spec {
     enum descent_param_kind kind;
     int rank;
     int64_t shape[DESCENT_MAX_RANK];
-    const char *init;        /* what the user asked for, or NULL */
+    const char *init; /* what the user asked for, or NULL */
     const char *default_init;
     int64_t fan_in, fan_out; /* 0: from the shape */
 };
@@ -107,7 +113,8 @@ struct nn_param_spec {
 void nn_add_param(nn_node *node, const struct nn_param_spec *spec);
 
 /* Fills `value` by an initializer spec; the numbers are a function of (seed, parameter's name, element). */
-enum descent_status nn_initialize(struct descent_param *param, const char *init, int64_t fan_in, int64_t fan_out, uint64_t seed);
+enum descent_status nn_initialize(struct descent_param *param, const char *init, int64_t fan_in,
+                                  int64_t fan_out, uint64_t seed);
 enum descent_status nn_initializer_check(const char *init);
 
 /* Runs chunk 0 .. chunks-1 on the plan's pool. `thread` picks scratch memory, never a result. */
@@ -115,7 +122,8 @@ typedef void nn_chunk_function(const struct nn_call *call, int chunk, int chunks
 void nn_run_chunks(const struct nn_call *call, int chunks, nn_chunk_function *function);
 
 /* sum[i] += the chunks' partial sums in chunk order; partial: chunks x size. */
-void nn_add_partials(const struct nn_call *call, const float *partial, int chunks, int64_t size, float *sum);
+void nn_add_partials(const struct nn_call *call, const float *partial, int chunks, int64_t size,
+                     float *sum);
 
 static inline int64_t nn_size(struct nn_shape shape)
 {

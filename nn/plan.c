@@ -1,9 +1,11 @@
-/* Compiles a graph: which operators run, what is fused, which buffers share memory and how long each lives. Running is run.c. */
+/* Compiles a graph: which operators run, what is fused, which buffers share memory and how long each lives.
+ * Running is run.c. */
 #include "nn/plan.h"
 
 #include <stdlib.h>
 
-/* What compilation knows of a value, shared by views of it: when it is read, and whether it must survive. */
+/* What compilation knows of a value, shared by views of it: when it is read, and whether it must survive.
+ */
 struct value_life {
     int buffer;
     int first, last_forward, last;
@@ -69,7 +71,8 @@ static bool fuse(struct compiler *c, nn_node *node)
 {
     nn_plan *plan = c->plan;
     nn_node *before = node->input_count ? node->input[0] : NULL;
-    if ((plan->options.without & NN_WITHOUT_FUSION) || !before || c->readers[before->index] != 1 || kept(plan, before))
+    if ((plan->options.without & NN_WITHOUT_FUSION) || !before || c->readers[before->index] != 1 ||
+        kept(plan, before))
         return false;
     struct nn_step *step = producer_of(plan, before);
     if (!step || step->relu)
@@ -102,7 +105,8 @@ static void make_steps(struct compiler *c)
         if (!c->needed[i] || !node->op->forward || fuse(c, node))
             continue;
         struct nn_step *step = &plan->step[plan->step_count++];
-        *step = (struct nn_step){.op = node->op, .node = node, .out = node, .input_count = node->input_count};
+        *step =
+            (struct nn_step){.op = node->op, .node = node, .out = node, .input_count = node->input_count};
         memcpy(step->input, node->input, sizeof node->input);
     }
     for (int s = 0; s < plan->step_count; s++)
@@ -122,7 +126,8 @@ static int new_buffer(struct compiler *c, size_t bytes, int first, int last)
         plan->buffer = larger;
         plan->buffer_room = room;
     }
-    plan->buffer[plan->buffer_count] = (struct nn_buffer){.bytes = descent_round_up(bytes ? bytes : 1), .first = first, .last = last};
+    plan->buffer[plan->buffer_count] =
+        (struct nn_buffer){.bytes = descent_round_up(bytes ? bytes : 1), .first = first, .last = last};
     return plan->buffer_count++;
 }
 
@@ -180,7 +185,8 @@ static void find_lives(struct compiler *c)
         if (!step->has_backward)
             continue;
         for (int i = 0; i <= step->input_count; i++) {
-            bool reads = i < step->input_count ? step->op->reads_x >> i & 1 : step->op->reads_y || step->relu;
+            bool reads =
+                i < step->input_count ? step->op->reads_x >> i & 1 : step->op->reads_y || step->relu;
             const nn_node *node = i < step->input_count ? step->input[i] : step->out;
             struct value_life *life = &c->life[c->life_of[node->index]];
             life->read_backward |= reads;
@@ -201,7 +207,8 @@ static int overwritable(const struct compiler *c, const struct nn_step *step, in
         bool free_now = !life->kept && !life->read_backward && life->last_forward == s;
         for (int k = 0; k < step->input_count; k++)
             free_now &= k == i || c->life_of[step->input[k]->index] != own;
-        if ((step->op->in_place >> i & 1) && free_now && nn_size(step->input[i]->shape) == nn_size(step->out->shape))
+        if ((step->op->in_place >> i & 1) && free_now &&
+            nn_size(step->input[i]->shape) == nn_size(step->out->shape))
             return i;
     }
     return NN_NONE;
@@ -248,7 +255,8 @@ static void place_gradient(struct compiler *c, int s, int i, bool *taken)
         step->add[i] = step->view || (step->op->adds_dx && !repeated);
         if (!step->add[i])
             step->scratch[i] = new_rows(c, node, time, time);
-    } else if (!(plan->options.without & NN_WITHOUT_IN_PLACE) && !*taken && (step->view || (step->op->backward_in_place >> i & 1)) &&
+    } else if (!(plan->options.without & NN_WITHOUT_IN_PLACE) && !*taken &&
+               (step->view || (step->op->backward_in_place >> i & 1)) &&
                nn_size(node->shape) == nn_size(step->out->shape)) {
         *gradient = step->dy;
         *taken = true;
@@ -313,7 +321,8 @@ static void *memory_of(const nn_plan *plan, int buffer)
     return buffer == NN_NONE ? NULL : plan->buffer[buffer].memory;
 }
 
-/* Everything of a call that never changes; x is filled in by nn_forward, as inputs are the user's memory. */
+/* Everything of a call that never changes; x is filled in by nn_forward, as inputs are the user's memory.
+ */
 static void prepare_calls(nn_plan *plan)
 {
     for (int s = 0; s < plan->step_count; s++) {
@@ -386,12 +395,14 @@ static enum descent_status check(const struct nn_compile_options *o)
     if (!target)
         return descent_fail(DESCENT_BAD_ARGUMENT, "nn_compile: neither an output nor a loss");
     if ((o->output && o->output->graph != o->graph) || (o->loss && o->loss->graph != o->graph))
-        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_compile: the output or loss belongs to another graph, or to none");
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "nn_compile: the output or loss belongs to another graph, or to none");
     if (o->batch < 1)
         return descent_fail(DESCENT_BAD_ARGUMENT, "nn_compile: batch %d; at least 1 is needed", o->batch);
     if (o->loss && nn_size(o->loss->shape) != 1)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_compile: '%s' is %d x %d x %d; a loss has one number a sample", o->loss->name,
-                            o->loss->shape.channels, o->loss->shape.height, o->loss->shape.width);
+        return descent_fail(
+            DESCENT_BAD_ARGUMENT, "nn_compile: '%s' is %d x %d x %d; a loss has one number a sample",
+            o->loss->name, o->loss->shape.channels, o->loss->shape.height, o->loss->shape.width);
     return DESCENT_OK;
 }
 

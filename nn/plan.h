@@ -1,4 +1,5 @@
-/* A plan's inside, shared by plan.c (what runs, which buffers), layout.c (where they lie) and run.c (running it). */
+/* A plan's inside, shared by plan.c (what runs, which buffers), layout.c (where they lie) and run.c
+ * (running it). */
 #ifndef DESCENT_NN_PLAN_H
 #define DESCENT_NN_PLAN_H
 
@@ -6,8 +7,8 @@
 
 enum { NN_NONE = -1, NN_FOREVER = 1 << 30 };
 
-/* Memory that is alive from time `first` to time `last`. Of F forward steps, step s runs at time s, the loss gradient is written at
- * time F, and step s runs backward at time 2F - s. */
+/* Memory that is alive from time `first` to time `last`. Of F forward steps, step s runs at time s, the
+ * loss gradient is written at time F, and step s runs backward at time 2F - s. */
 struct nn_buffer {
     size_t bytes;
     int first, last;
@@ -17,8 +18,8 @@ struct nn_buffer {
     char *memory;
 };
 
-/* One operator call, forward and backward. `node` gives options and parameters, `out` names the value it makes: they differ when the
- * plan fused a node with its only reader. Buffers are indices, or NN_NONE. */
+/* One operator call, forward and backward. `node` gives options and parameters, `out` names the value it
+ * makes: they differ when the plan fused a node with its only reader. Buffers are indices, or NN_NONE. */
 struct nn_step {
     const struct nn_op *op;
     nn_node *node, *out;
@@ -51,7 +52,8 @@ struct nn_plan {
     double loss;
 };
 
-/* Gives every internal buffer an offset such that buffers alive at the same time do not overlap; returns the bytes needed. */
+/* Gives every internal buffer an offset such that buffers alive at the same time do not overlap; returns
+ * the bytes needed. */
 size_t nn_layout(struct nn_buffer *buffer, int count, bool reuse);
 
 #endif

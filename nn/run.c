@@ -30,7 +30,8 @@ static bool poisons(const nn_plan *plan)
     return plan->options.without & NN_POISON;
 }
 
-/* What died at `time`, and the rows past the batch of what lives: NaN, so that whoever reads them is found out. */
+/* What died at `time`, and the rows past the batch of what lives: NaN, so that whoever reads them is found
+ * out. */
 static void poison(nn_plan *plan, int time)
 {
     for (int i = 0; i < plan->buffer_count; i++) {
@@ -40,21 +41,25 @@ static void poison(nn_plan *plan, int time)
         if (time == buffer->last)
             fill_nan(buffer->memory, buffer->bytes);
         else if (time < buffer->last && buffer->row)
-            fill_nan(buffer->memory + buffer->row * (size_t)plan->n, buffer->bytes - buffer->row * (size_t)plan->n);
+            fill_nan(buffer->memory + buffer->row * (size_t)plan->n,
+                     buffer->bytes - buffer->row * (size_t)plan->n);
     }
 }
 
 static void poison_everything(nn_plan *plan)
 {
     for (int i = 0; i < plan->buffer_count; i++)
-        if (!plan->buffer[i].external && !(plan->buffer[i].first == 0 && plan->buffer[i].last == NN_FOREVER))
+        if (!plan->buffer[i].external &&
+            !(plan->buffer[i].first == 0 && plan->buffer[i].last == NN_FOREVER))
             fill_nan(plan->buffer[i].memory, plan->buffer[i].bytes);
 }
 
 static enum descent_status check_inputs(const nn_plan *plan, int n)
 {
     if (n < 1 || n > plan->options.batch)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_forward: %d samples; the plan was compiled for 1 to %d", n, plan->options.batch);
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "nn_forward: %d samples; the plan was compiled for 1 to %d", n,
+                            plan->options.batch);
     for (int i = 0; i < plan->graph->node_count; i++) {
         const nn_node *node = plan->graph->node[i];
         if (plan->value[i] == NN_NONE || node->op->forward)
@@ -65,7 +70,9 @@ static enum descent_status check_inputs(const nn_plan *plan, int n)
         int classes = node->op->integer ? *(const int *)node->options : 0;
         for (int k = 0; k < n && classes; k++)
             if (label[k] < 0 || label[k] >= classes)
-                return descent_fail(DESCENT_BAD_ARGUMENT, "nn_forward: sample %d has label %d; expected 0 to %d", k, label[k], classes - 1);
+                return descent_fail(DESCENT_BAD_ARGUMENT,
+                                    "nn_forward: sample %d has label %d; expected 0 to %d", k, label[k],
+                                    classes - 1);
     }
     return DESCENT_OK;
 }
@@ -87,7 +94,8 @@ static void run_forward(nn_plan *plan, int s)
     struct nn_step *step = &plan->step[s];
     if (step->op->pack)
         pack(step);
-    step->call.workspace = step->forward_workspace == NN_NONE ? NULL : plan->buffer[step->forward_workspace].memory;
+    step->call.workspace =
+        step->forward_workspace == NN_NONE ? NULL : plan->buffer[step->forward_workspace].memory;
     if (!step->view)
         step->op->forward(&step->call);
     if (poisons(plan))
@@ -141,7 +149,8 @@ static void view_backward(const nn_plan *plan, const struct nn_step *step)
 static void run_backward(nn_plan *plan, int s)
 {
     struct nn_step *step = &plan->step[s];
-    step->call.workspace = step->backward_workspace == NN_NONE ? NULL : plan->buffer[step->backward_workspace].memory;
+    step->call.workspace =
+        step->backward_workspace == NN_NONE ? NULL : plan->buffer[step->backward_workspace].memory;
     if (step->view)
         view_backward(plan, step);
     else
@@ -157,7 +166,8 @@ static void run_backward(nn_plan *plan, int s)
 enum descent_status nn_backward_scaled(nn_plan *plan, double scale)
 {
     if (!plan->options.training || !plan->options.loss)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: the plan was not compiled for training with a loss");
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "nn_backward: the plan was not compiled for training with a loss");
     if (!plan->n)
         return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: no nn_forward came before");
     int seed = plan->gradient[plan->options.loss->index];
@@ -187,7 +197,8 @@ const float *nn_value(const nn_plan *plan, const nn_node *node)
     const unsigned keeps_all = NN_WITHOUT_REUSE | NN_WITHOUT_IN_PLACE;
     if (node->graph != plan->graph || plan->value[node->index] == NN_NONE)
         return NULL;
-    bool kept = node == plan->options.output || node == plan->options.loss || (plan->options.without & keeps_all) == keeps_all;
+    bool kept = node == plan->options.output || node == plan->options.loss ||
+                (plan->options.without & keeps_all) == keeps_all;
     return kept ? (const void *)plan->buffer[plan->value[node->index]].memory : NULL;
 }
 
