@@ -72,11 +72,11 @@ static int at_least_1(int n)
     return n > 1 ? n : 1;
 }
 
-#define REAL          float
-#define DESCENT(name) descent_s##name
-#define LAPACK(name)  s##name##_
-#define CBLAS(name)   cblas_s##name
-#define PRIVATE(name) s_##name
+#define REAL              float
+#define DESCENT(name)     descent_s##name
+#define LAPACK(name, ...) s##name##_(__VA_ARGS__)
+#define CBLAS(name, ...)  cblas_s##name(__VA_ARGS__)
+#define PRIVATE(name)     s_##name
 #include "base/linalg_real.inc"
 #undef REAL
 #undef DESCENT
@@ -84,18 +84,18 @@ static int at_least_1(int n)
 #undef CBLAS
 #undef PRIVATE
 
-#define REAL          double
-#define DESCENT(name) descent_d##name
-#define LAPACK(name)  d##name##_
-#define CBLAS(name)   cblas_d##name
-#define PRIVATE(name) d_##name
+#define REAL              double
+#define DESCENT(name)     descent_d##name
+#define LAPACK(name, ...) d##name##_(__VA_ARGS__)
+#define CBLAS(name, ...)  cblas_d##name(__VA_ARGS__)
+#define PRIVATE(name)     d_##name
 #include "base/linalg_real.inc"
 
 static char version[64];
 
 static void make_version(void)
 {
-    char name[32] = "OpenBLAS";
+    char name[32] = "?";
     sscanf(openblas_get_config(), "%*s %31s", name); /* "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH ..." */
     snprintf(version, sizeof version, "OpenBLAS %s %s", name, openblas_get_corename());
 }

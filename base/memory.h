@@ -2,14 +2,14 @@
 #ifndef DESCENT_BASE_MEMORY_H
 #define DESCENT_BASE_MEMORY_H
 
-#include <stdbool.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { DESCENT_ALIGNMENT = 64 }; /* bytes: a cache line and the widest vector */
 
-/* Zeroed memory aligned to DESCENT_ALIGNMENT (large blocks: to 2 MiB, advised as huge pages); NULL when there is none.
- * `bytes` 0 is taken as 1. Free with descent_free. */
+/* Zeroed memory aligned to DESCENT_ALIGNMENT (from 4 MiB: to 2 MiB, advised as huge pages); NULL when there
+ * is none (see descent_error). `bytes` 0 is taken as 1. Free with descent_free. */
 void *descent_alloc(size_t bytes);
 void descent_free(void *memory);
 
@@ -25,13 +25,15 @@ static inline size_t descent_round_up(size_t bytes)
     return (bytes + DESCENT_ALIGNMENT - 1) & ~(size_t)(DESCENT_ALIGNMENT - 1);
 }
 
-/* An arena: memory of any size that is freed all at once. Blocks are zeroed and aligned to 16 bytes, and never move. */
+/* An arena: memory of any size that is freed all at once. Blocks are zeroed and aligned to 16 bytes, and
+ * never move. */
 struct descent_arena;
 struct descent_arena *descent_arena_new(void); /* NULL when out of memory */
 void descent_arena_free(struct descent_arena *arena);
 void *descent_arena_alloc(struct descent_arena *arena, size_t bytes); /* NULL when out of memory */
 char *descent_arena_string(struct descent_arena *arena, const char *text);
-char *descent_arena_format(struct descent_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+char *descent_arena_format(struct descent_arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 char *descent_arena_vformat(struct descent_arena *arena, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0)));
 

@@ -46,8 +46,8 @@ struct descent_pool {
     _Atomic(void *) context;
     atomic_int chunks;
 
-    _Alignas(DESCENT_ALIGNMENT) atomic_uint_fast64_t ticket; /* region << 32 | unclaimed chunks */
-    _Alignas(DESCENT_ALIGNMENT) atomic_int unfinished;       /* chunks */
+    _Alignas(DESCENT_ALIGNMENT) _Atomic(uint64_t) ticket; /* region << 32 | unclaimed chunks */
+    _Alignas(DESCENT_ALIGNMENT) atomic_int unfinished;    /* chunks */
 
     /* A sleeper announces itself, then looks once more; who has news publishes it, then looks for sleepers.
      * All four are sequentially consistent, so at least one side sees the other. */
@@ -148,9 +148,18 @@ static bool spin(struct descent_pool *pool, bool (*ready)(struct descent_pool *)
     return false;
 }
 
+/* A sleeper that has announced itself is past its last look, hence waiting, once the mutex can be had.
+ * Signaling after letting go of it spares the woken thread a second wait. */
+static void let_sleepers_settle(struct descent_pool *pool)
+{
+    pthread_mutex_lock(&pool->mutex);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Claims and runs chunks until none is left to claim. */
 static void run_chunks(struct descent_pool *pool, int thread)
 {
-    uint_fast64_t ticket = atomic_load(&pool->ticket);
+    uint64_t ticket = atomic_load(&pool->ticket);
     while ((uint32_t)ticket != 0) {
         descent_chunk_function *function = atomic_load_explicit(&pool->function, memory_order_relaxed);
         void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
@@ -159,9 +168,8 @@ static void run_chunks(struct descent_pool *pool, int thread)
             continue; /* with the ticket as it is now */
         function(context, chunks - (int)(uint32_t)ticket, thread);
         if (atomic_fetch_sub(&pool->unfinished, 1) == 1 && atomic_load(&pool->sleeping_caller)) {
-            pthread_mutex_lock(&pool->mutex);
+            let_sleepers_settle(pool);
             pthread_cond_signal(&pool->finished);
-            pthread_mutex_unlock(&pool->mutex);
         }
         ticket = atomic_load(&pool->ticket);
     }
@@ -189,13 +197,17 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void wake_workers(struct descent_pool *pool)
+static void wake_workers(struct descent_pool *pool, int wanted)
 {
-    if (atomic_load(&pool->sleeping_workers) > 0) {
-        pthread_mutex_lock(&pool->mutex);
+    int sleeping = atomic_load(&pool->sleeping_workers);
+    if (sleeping == 0)
+        return;
+    let_sleepers_settle(pool);
+    if (wanted < sleeping)
+        for (int i = 0; i < wanted; i++)
+            pthread_cond_signal(&pool->work);
+    else
         pthread_cond_broadcast(&pool->work);
-        pthread_mutex_unlock(&pool->mutex);
-    }
 }
 
 static void await_finish(struct descent_pool *pool)
@@ -242,7 +254,7 @@ void descent_pool_free(struct descent_pool *pool)
     if (!pool)
         return;
     atomic_store(&pool->stop, true);
-    wake_workers(pool);
+    wake_workers(pool, pool->threads);
     for (int i = 0; i < pool->threads - 1; i++)
         pthread_join(pool->worker[i].handle, NULL);
     pthread_cond_destroy(&pool->finished);
@@ -276,9 +288,9 @@ void descent_pool_run(struct descent_pool *pool, int chunks, descent_chunk_funct
         atomic_store_explicit(&pool->context, context, memory_order_relaxed);
         atomic_store_explicit(&pool->chunks, chunks, memory_order_relaxed);
         atomic_store(&pool->unfinished, chunks);
-        uint_fast64_t region = (atomic_load(&pool->ticket) >> 32) + 1;
+        uint64_t region = (atomic_load(&pool->ticket) >> 32) + 1;
         atomic_store(&pool->ticket, region << 32 | (uint32_t)chunks);
-        wake_workers(pool);
+        wake_workers(pool, chunks - 1);
         run_chunks(pool, 0);
         await_finish(pool);
     }

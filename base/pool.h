@@ -1,8 +1,9 @@
 /* A pool of POSIX threads that runs numbered chunks and never changes a bit.
  *
- * Work is cut into chunks by its shape alone, never by the number of threads; threads claim chunks; whatever is
- * summed across chunks is summed in chunk order by the caller. So results are the same for any thread count.
- * Every thread that runs chunks, the caller's too, flushes denormals to zero meanwhile and restores its mode. */
+ * Work is cut into chunks by its shape alone, never by the number of threads; threads claim chunks;
+ * whatever is summed across chunks is summed in chunk order by the caller. So results are the same for any
+ * thread count. Every thread that runs chunks, the caller's too, flushes denormals to zero meanwhile and
+ * restores its mode. */
 #ifndef DESCENT_BASE_POOL_H
 #define DESCENT_BASE_POOL_H
 
@@ -19,14 +20,17 @@ void descent_pool_free(struct descent_pool *pool);
 /* Number of threads, the caller's included; 1 for NULL. */
 int descent_pool_threads(const struct descent_pool *pool);
 
-/* `chunk` says which part of the work; `thread` (0 .. threads-1) may pick scratch memory, never a result. */
+/* `chunk` says which part of the work; `thread` (0 .. threads-1) may pick scratch, never a result. */
 typedef void descent_chunk_function(void *context, int chunk, int thread);
 
-/* Runs chunks 0 .. chunks-1 and returns when all are done. Any number of chunks. With pool NULL, one chunk, or
- * from inside a chunk, they run in order on the calling thread (thread 0). One caller at a time per pool. */
-void descent_pool_run(struct descent_pool *pool, int chunks, descent_chunk_function *function, void *context);
+/* Runs chunks 0 .. chunks-1 and returns when all are done. Any number of chunks. With pool NULL or one
+ * chunk they run in order on the calling thread, as thread 0; from inside a chunk too, there as the thread
+ * that chunk was given (0 if it belongs to another pool). One caller at a time per pool. */
+void descent_pool_run(struct descent_pool *pool, int chunks, descent_chunk_function *function,
+                      void *context);
 
-/* The part of 0 .. total-1 that belongs to `chunk` of `chunks`: *begin .. *end - 1, sizes differ by at most 1. */
+/* The part of 0 .. total-1 that belongs to `chunk` of `chunks`: *begin .. *end - 1; sizes differ by 1 at
+ * most. */
 static inline void descent_chunk_range(int64_t total, int chunks, int chunk, int64_t *begin, int64_t *end)
 {
     int64_t each = total / chunks, rest = total % chunks;

@@ -1,22 +1,23 @@
 /* Status codes and the last-error text.
  *
  * CONVENTIONS (all of descent). A function that can fail returns an enum descent_status, or NULL where it
- * returns an object; either way descent_error() then holds one sentence that names the file, option or layer,
- * what was found and what was expected. Libraries never print, exit or abort on what a user or a file gave them.
- * Whoever calls *_new or *_open owns the result and passes it to the matching *_free; those accept NULL. */
+ * returns an object; either way descent_error() then holds one sentence that names the file, option or
+ * layer, what was found and what was expected. Libraries never print, exit or abort on what a user or a
+ * file gave them. Whoever calls *_new or *_open owns the result and passes it to the matching *_free; those
+ * accept NULL. */
 #ifndef DESCENT_BASE_STATUS_H
 #define DESCENT_BASE_STATUS_H
 
-#define DESCENT_STATUS_LIST(X)                                                                                  \
-    X(OK, "done")                                                                                               \
-    X(OUT_OF_MEMORY, "out of memory")                                                                           \
-    X(BAD_ARGUMENT, "bad argument")          /* a value, name or option that cannot be used */                  \
-    X(NOT_FOUND, "not found")                /* a file, a name, a capability */                                 \
-    X(IO_ERROR, "input/output error")        /* the operating system said no */                                 \
-    X(BAD_FORMAT, "malformed file")          /* a file's content is not what its format promises */             \
-    X(MISMATCH, "mismatch")                  /* two things that must agree do not: names, shapes, counts */     \
-    X(EXISTS, "already exists")              /* refused, to lose nothing */                                     \
-    X(DIVERGED, "not finite")                /* a loss, gradient or parameter is NaN or infinite */
+#define DESCENT_STATUS_LIST(X)                                                                             \
+    X(OK, "done")                                                                                          \
+    X(OUT_OF_MEMORY, "out of memory")                                                                      \
+    X(BAD_ARGUMENT, "bad argument")   /* a value, name or option that cannot be used */                    \
+    X(NOT_FOUND, "not found")         /* a file, a name, a capability */                                   \
+    X(IO_ERROR, "input/output error") /* the operating system said no */                                   \
+    X(BAD_FORMAT, "malformed file")   /* a file's content is not what its format promises */               \
+    X(MISMATCH, "mismatch")           /* two things that must agree do not: names, shapes, counts */       \
+    X(EXISTS, "already exists")       /* refused, to lose nothing */                                       \
+    X(DIVERGED, "not finite")         /* a loss, gradient or parameter is NaN or infinite */
 
 enum descent_status {
 #define X(name, text) DESCENT_##name,
