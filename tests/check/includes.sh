@@ -66,7 +66,7 @@ check()
             if (FILENAME != owner) bad("may be included by " owner)
         }
     }
-    END { exit failed }' $sources
+    END { exit failed }' $sources || exit 1
 
     # Headers that include each other, however far around.
     # shellcheck disable=SC2086
@@ -93,9 +93,13 @@ plant() # file include
 must_be_found()
 {
     plant "$@"
-    if check "$planted" | grep -q "^$1:2: "; then return; fi
-    echo "not found: $1 including $2"
-    missed=1
+    if found=$(check "$planted"); then
+        echo "not found: $1 including $2"
+        missed=1
+    elif [ "${found#"$1:2: "}" = "$found" ]; then
+        echo "not named: $1 including $2: $found"
+        missed=1
+    fi
 }
 must_pass()
 {

@@ -11,8 +11,9 @@ DESTDIR=$place/installed meson install -C "$build" --no-rebuild --quiet
 pc=$(find "$place/installed" -name descent.pc)
 export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$place/installed"
 export LD_LIBRARY_PATH="${pc%/pkgconfig/descent.pc}"
-flags=$(pkg-config --cflags --libs descent)
-includes=$(pkg-config --variable=includedir descent)/descent
+cflags=$(pkg-config --cflags descent)
+libs=$(pkg-config --libs descent)
+headers=$(find "$place/installed" -name '*.h' | grep /include/descent/)
 strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 
 cd "$place"
@@ -26,12 +27,12 @@ int main(void)
 END
 for cc in gcc clang; do
     command -v $cc >/dev/null || continue
-    for header in $(cd "$place/installed$includes" && find . -name '*.h'); do
-        echo "#include \"${header#./}\"" >header.c
+    for header in $headers; do
+        echo "#include \"${header#*/include/descent/}\"" >header.c
         # shellcheck disable=SC2086 # lists of options
-        $cc $strict -fsyntax-only header.c $flags
+        $cc $strict $cflags -fsyntax-only header.c
     done
     # shellcheck disable=SC2086
-    $cc $strict -o program program.c $flags
+    $cc $strict $cflags -o program program.c $libs
     ./program
 done
