@@ -8,22 +8,21 @@
  *     nn_node *loss = nn_softmax_cross_entropy(logits, labels);
  *     nn_plan *plan = nn_compile(graph, .output = logits, .loss = loss, .batch = 64, .training = true);
  *     nn_feed(plan, x, images), nn_feed(plan, labels, classes);
- *     nn_forward(plan, 64), nn_backward(plan);                // loss: nn_loss(plan); gradients:
- * nn_params(graph)
+ *     nn_forward(plan, 64), nn_backward(plan);                // then nn_loss(plan) and nn_params(graph)
  *
  * CONVENTIONS
- * - Shapes are those of one sample, channels x height x width as in PyTorch; a vector of n features is n x
- * 1 x 1. The batch is not part of a shape. In memory activations are float32, batch x height x width x
- * channels (NHWC); so is what nn_feed takes.
+ * - Shapes are those of one sample, channels x height x width as in PyTorch; a vector of n features is
+ *   n x 1 x 1. The batch is not part of a shape. In memory activations are float32, batch x height x width
+ * x channels (NHWC); so is what nn_feed takes.
  * - Parameters keep PyTorch's layouts: convolution out x in/groups x height x width, dense out x in,
  * flatten in CHW order.
  * - A layer is a macro over a struct of options: nn_conv2d(x, 6, .kernel = 5). Positional arguments come
- * first, the rest are named, and an option left out means its default. Each layer's default initialization
- * is PyTorch's.
+ *   first, the rest are named, and an option left out means its default. Each layer's default
+ * initialization is PyTorch's.
  * - Builders never fail loudly and never return NULL: a bad shape poisons the node and whatever is built on
- * it, and the graph keeps the first message, which nn_compile reports.
+ *   it, and the graph keeps the first message, which nn_compile reports.
  * - A graph owns its nodes and parameters; plans share them and must be freed before the graph. Not
- * thread-safe: one thread at a time works on a graph and its plans. */
+ *   thread-safe: one thread at a time works on a graph and its plans. */
 #ifndef DESCENT_NN_NN_H
 #define DESCENT_NN_NN_H
 
@@ -45,9 +44,7 @@ struct nn_shape { /* of one sample */
 
 enum { NN_MAX_INPUTS = 8 }; /* of one node */
 
-/* ---- The graph
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- The graph ---- */
 
 /* An empty graph; `seed` fixes initial weights and dropout masks. NULL when out of memory. */
 nn_graph *nn_graph_new(uint64_t seed);
@@ -65,9 +62,7 @@ struct nn_shape nn_shape_of(const nn_node *node);
  * i)). */
 const char *nn_name(const nn_node *any, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- Layers
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- Layers ---- */
 
 /* Makes a node of the operator called `name` from its options struct; what all the macros below call. */
 nn_node *nn_build(const char *name, const void *options);
@@ -238,8 +233,7 @@ struct nn_parameter_options {
 };
 #define nn_parameter(...) nn_build("parameter", &(struct nn_parameter_options){.like = __VA_ARGS__})
 
-/* ---- Losses
- * -------------------------------------------------------------------------------------------------------------
+/* ---- Losses ----
  * A loss is a node with one number a sample (1 x 1 x 1), so losses can be added and scaled; what nn_loss
  * and nn_backward use is its mean over the batch, PyTorch's reduction='mean'. `target` is nn_labels (class
  * indices) or an nn_input. */
@@ -269,9 +263,7 @@ struct nn_loss_options {
     nn_build("mean_squared_error", &(struct nn_loss_options){.x = __VA_ARGS__})
 #define nn_huber(...) nn_build("huber", &(struct nn_loss_options){.x = __VA_ARGS__})
 
-/* ---- Parameters
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Parameters ---- */
 
 /* All parameters and buffers in order of creation; *count of them. The array is final once the graph was
  * first compiled. */
@@ -289,9 +281,7 @@ struct nn_initializer_info {
 };
 const struct nn_initializer_info *nn_initializer(int i); /* NULL past the end */
 
-/* ---- Plans
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- Plans ---- */
 
 enum nn_without {                          /* planner switches, for tests and for hunting errors */
                   NN_WITHOUT_REUSE = 1,    /* every buffer has memory of its own */
