@@ -13,7 +13,7 @@ struct model {
     nn_node *(*build)(nn_node *x, int classes, const struct descent_value *values);
 };
 
-/* All models, in order of size. */
+/* All models, least computation first. */
 const struct model *const *model_list(int *count);
 
 /* NULL if there is none of that name; the message suggests the nearest. */
