@@ -1,0 +1,306 @@
+/* The loader: each epoch a permutation, the same bits for any number of threads, and a position that can be
+ * resumed. */
+#include "tests/data/memory_set.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { COUNT = 1001, SIDE = 9, SAMPLE = SIDE * SIDE * 3 };
+
+struct fixture {
+    struct data_set *set;
+    struct data_view *view;
+};
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture.set = memory_set(COUNT, SIDE, SIDE, NULL);
+    fixture.view = data_view_train(fixture.set);
+    *state = &fixture;
+    return !fixture.view;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    data_view_free(fixture->view);
+    data_free(fixture->set);
+    return 0;
+}
+
+static struct data_loader *loader_new(const struct data_view *view, struct data_loader_options options)
+{
+    struct data_loader *loader = data_loader_new(view, &options);
+    if (!loader)
+        fail_msg("%s", descent_error());
+    return loader;
+}
+
+/* The numbers of an epoch's samples in their order; returns how many. */
+static int64_t read_epoch(const struct fixture *fixture, struct data_loader *loader, int64_t epoch,
+                          int64_t order[COUNT])
+{
+    struct data_batch batch;
+    int64_t count = 0;
+    int n;
+    data_loader_start(loader, epoch);
+    while ((n = data_loader_next(loader, &batch)) > 0) {
+        assert_int_equal(batch.n, n);
+        for (int i = 0; i < n; i++) {
+            order[count] = number_of(fixture->set, batch.x + (size_t)i * SAMPLE);
+            assert_int_equal(batch.labels[i], order[count] % 10);
+            count++;
+        }
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(data_loader_next(loader, &batch), 0); /* and stays there */
+    return count;
+}
+
+static void every_sample_comes_exactly_once_an_epoch(void **state)
+{
+    struct data_loader *loader =
+        loader_new(((struct fixture *)*state)->view,
+                   (struct data_loader_options){.batch = 64, .shuffle = true, .seed = 3});
+    for (int epoch = 0; epoch < 3; epoch++) {
+        int64_t order[COUNT];
+        int seen[COUNT] = {0};
+        assert_int_equal(read_epoch(*state, loader, epoch, order), COUNT);
+        for (int i = 0; i < COUNT; i++)
+            seen[order[i]]++;
+        for (int i = 0; i < COUNT; i++)
+            assert_int_equal(seen[i], 1);
+    }
+    data_loader_free(loader);
+}
+
+static void order_is_a_function_of_seed_and_epoch(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    int64_t first[COUNT], other[COUNT];
+    struct data_loader_options options = {.batch = 64, .shuffle = true, .seed = 3};
+    struct data_loader *loader = loader_new(view, options);
+    read_epoch(*state, loader, 5, first);
+    read_epoch(*state, loader, 6, other);
+    assert_memory_not_equal(first, other, sizeof first);
+    read_epoch(*state, loader, 5, other);
+    assert_memory_equal(first, other, sizeof first);
+    data_loader_free(loader);
+
+    options.batch = 7; /* does not matter */
+    loader = loader_new(view, options);
+    read_epoch(*state, loader, 5, other);
+    assert_memory_equal(first, other, sizeof first);
+    data_loader_free(loader);
+
+    options.seed = 4;
+    loader = loader_new(view, options);
+    read_epoch(*state, loader, 5, other);
+    assert_memory_not_equal(first, other, sizeof first);
+    data_loader_free(loader);
+}
+
+static void without_shuffling_the_order_is_the_views(void **state)
+{
+    int64_t order[COUNT];
+    struct data_loader *loader =
+        loader_new(((struct fixture *)*state)->view, (struct data_loader_options){.batch = 64, .seed = 3});
+    assert_int_equal(read_epoch(*state, loader, 2, order), COUNT);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(order[i], i);
+    data_loader_free(loader);
+}
+
+static void batches_are_bit_identical_for_any_thread_count(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    const struct data_loader_options options = {.batch = 300, .shuffle = true, .seed = 1};
+    struct data_loader *alone = loader_new(view, options);
+    for (int threads = 1; threads <= 8; threads = threads < 3 ? threads + 1 : threads + 5) {
+        struct data_loader_options with_pool = options;
+        with_pool.pool = descent_pool_new(threads);
+        assert_non_null(with_pool.pool);
+        struct data_loader *loader = loader_new(view, with_pool);
+        struct data_batch expected, batch;
+        data_loader_start(alone, 1);
+        data_loader_start(loader, 1);
+        while (data_loader_next(alone, &expected) > 0) {
+            assert_int_equal(data_loader_next(loader, &batch), expected.n);
+            assert_memory_equal(batch.x, expected.x, (size_t)expected.n * SAMPLE * sizeof(float));
+            assert_memory_equal(batch.labels, expected.labels, (size_t)expected.n * sizeof(int32_t));
+        }
+        assert_int_equal(data_loader_next(loader, &batch), 0);
+        data_loader_free(loader);
+        descent_pool_free(with_pool.pool);
+    }
+    data_loader_free(alone);
+}
+
+static void short_last_batch_is_kept_or_dropped(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    const struct {
+        int batch;
+        bool drop_last;
+        int64_t batches;
+        int last;
+    } cases[] = {{100, false, 11, 1}, {100, true, 10, 100},   {1001, true, 1, 1001}, {91, false, 11, 91},
+                 {91, true, 11, 91},  {5000, false, 1, 1001}, {1, false, 1001, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct data_loader *loader = loader_new(
+            view, (struct data_loader_options){
+                      .batch = cases[i].batch, .drop_last = cases[i].drop_last, .shuffle = true});
+        assert_int_equal(data_loader_batches(loader), cases[i].batches);
+        struct data_batch batch;
+        int64_t batches = 0;
+        int last = 0, n;
+        for (; (n = data_loader_next(loader, &batch)) > 0; batches++)
+            last = n;
+        assert_int_equal(batches, cases[i].batches);
+        assert_int_equal(last, cases[i].last);
+        data_loader_free(loader);
+    }
+}
+
+static void seeking_continues_with_the_very_next_batch(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    const struct data_loader_options options = {.batch = 100, .shuffle = true, .seed = 1};
+    struct data_loader *straight = loader_new(view, options), *resumed = loader_new(view, options);
+    struct data_batch expected, batch;
+    data_loader_start(straight, 4);
+    for (int64_t position = 0; position < data_loader_batches(straight); position++) {
+        assert_int_equal(data_loader_position(straight), position);
+        assert_true(data_loader_next(straight, &expected) > 0);
+        data_loader_start(resumed, 4);
+        assert_int_equal(data_loader_seek(resumed, position), DESCENT_OK);
+        assert_int_equal(data_loader_next(resumed, &batch), expected.n);
+        assert_memory_equal(batch.x, expected.x, (size_t)expected.n * SAMPLE * sizeof(float));
+    }
+    assert_int_equal(data_loader_seek(resumed, 11), DESCENT_OK);
+    assert_int_equal(data_loader_next(resumed, &batch), 0);
+    assert_int_equal(data_loader_seek(resumed, 12), DESCENT_BAD_ARGUMENT);
+    assert_int_equal(data_loader_seek(resumed, -1), DESCENT_BAD_ARGUMENT);
+    assert_non_null(strstr(descent_error(), "position -1"));
+    assert_int_equal(data_loader_position(resumed), 11);
+    data_loader_free(straight);
+    data_loader_free(resumed);
+}
+
+static void training_part_has_mean_0_and_deviation_1(void **state)
+{
+    struct data_loader *loader =
+        loader_new(((struct fixture *)*state)->view, (struct data_loader_options){.batch = 64});
+    struct data_batch batch;
+    double sum[3] = {0}, squares[3] = {0};
+    while (data_loader_next(loader, &batch) > 0) {
+        for (int k = 0; k < batch.n * SAMPLE; k++) {
+            sum[k % 3] += (double)batch.x[k];
+            squares[k % 3] += (double)batch.x[k] * (double)batch.x[k];
+        }
+    }
+    for (int c = 0; c < 3; c++) {
+        assert_float_equal(sum[c] / (COUNT * SIDE * SIDE), 0, 1e-5);
+        assert_float_equal(squares[c] / (COUNT * SIDE * SIDE), 1, 1e-5);
+    }
+    data_loader_free(loader);
+}
+
+static void constant_channel_becomes_0(void **state)
+{
+    (void)state;
+    uint8_t *bytes = malloc(4 * 6);
+    int32_t *labels = calloc(4, sizeof *labels);
+    assert_non_null(bytes);
+    memset(bytes, 77, 4 * 6);
+    struct data_source *train = data_source_in_memory(4, 2, 3, 1, bytes, labels), *test;
+    bytes = calloc(6, 1);
+    test = data_source_in_memory(1, 2, 3, 1, bytes, calloc(1, sizeof *labels));
+    struct data_set *set;
+    assert_int_equal(data_set_new("constant", "constant", NULL, train, test, &set), DESCENT_OK);
+    struct data_view *view = data_view_train(set);
+    float x[6];
+    assert_int_equal(data_sample(view, 3, x, NULL), DESCENT_OK);
+    assert_true(data_describe(set)->deviation[0] == 0);
+    for (int k = 0; k < 6; k++)
+        assert_float_equal(x[k], 0, 1e-7);
+    data_view_free(view);
+    data_free(set);
+}
+
+/* A source that cannot read some of its samples once `broken` is set. */
+struct failing {
+    struct data_source base;
+    struct data_source *good;
+    bool broken;
+};
+
+static enum descent_status failing_read(const struct data_source *source, int64_t i, uint8_t *bytes)
+{
+    const struct failing *failing = (const struct failing *)source;
+    if (failing->broken && i >= 750)
+        return descent_fail(DESCENT_IO_ERROR, "sample %d is unreadable", (int)i);
+    return failing->good->read(failing->good, i, bytes);
+}
+
+static void failing_free(struct data_source *source)
+{
+    data_source_free(((struct failing *)source)->good);
+}
+
+static void first_unreadable_sample_is_reported_whichever_thread_met_it(void **state)
+{
+    (void)state;
+    struct failing failing = {.good = memory_source(1000, SIDE, SIDE, NULL)};
+    failing.base = *failing.good;
+    failing.base.read = failing_read;
+    failing.base.free = failing_free;
+    struct data_set *set;
+    struct data_source *test = memory_source(1, SIDE, SIDE, NULL);
+    assert_int_equal(data_set_new("failing", "failing", NULL, &failing.base, test, &set), DESCENT_OK);
+    failing.broken = true;
+    struct data_view *view = data_view_train(set);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct descent_pool *pool = descent_pool_new(threads);
+        struct data_loader *loader =
+            loader_new(view, (struct data_loader_options){.batch = 500, .pool = pool});
+        struct data_batch batch;
+        assert_int_equal(data_loader_next(loader, &batch), 500);
+        descent_fail(DESCENT_OK, "something else");
+        assert_int_equal(data_loader_next(loader, &batch), -1);
+        assert_string_equal(descent_error(), "sample 750 is unreadable");
+        assert_int_equal(data_loader_position(loader), 1);
+        data_loader_free(loader);
+        descent_pool_free(pool);
+    }
+    data_view_free(view);
+    data_free(set);
+}
+
+static void impossible_options_are_refused(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    assert_null(data_loader_new(view, &(struct data_loader_options){.batch = 0}));
+    assert_non_null(strstr(descent_error(), "batch 0"));
+    assert_null(data_loader_new(view, &(struct data_loader_options){.batch = -5}));
+    assert_null(data_loader_new(view, &(struct data_loader_options){.batch = 1002, .drop_last = true}));
+    assert_non_null(strstr(descent_error(), "1001"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_sample_comes_exactly_once_an_epoch),
+        cmocka_unit_test(order_is_a_function_of_seed_and_epoch),
+        cmocka_unit_test(without_shuffling_the_order_is_the_views),
+        cmocka_unit_test(batches_are_bit_identical_for_any_thread_count),
+        cmocka_unit_test(short_last_batch_is_kept_or_dropped),
+        cmocka_unit_test(seeking_continues_with_the_very_next_batch),
+        cmocka_unit_test(training_part_has_mean_0_and_deviation_1),
+        cmocka_unit_test(constant_channel_becomes_0),
+        cmocka_unit_test(first_unreadable_sample_is_reported_whichever_thread_met_it),
+        cmocka_unit_test(impossible_options_are_refused),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
