@@ -140,9 +140,41 @@ static inline bool nn_same_shape(struct nn_shape a, struct nn_shape b)
     return a.channels == b.channels && a.height == b.height && a.width == b.width;
 }
 
+/* The shape rule of operators whose output looks like their (first) input. */
+static inline void nn_shape_of_input(nn_node *node)
+{
+    node->shape = node->input[0]->shape;
+}
+
+/* Element-wise operators cut the elements of y: into how many chunks, and which elements are a chunk's. */
+static inline int nn_element_chunks(const struct nn_call *call)
+{
+    return descent_chunk_count(call->n * nn_size(call->out), 16384);
+}
+
+static inline void nn_chunk_elements(const struct nn_call *call, int chunk, int chunks, int64_t *begin,
+                                     int64_t *end)
+{
+    descent_chunk_range(call->n * nn_size(call->out), chunks, chunk, begin, end);
+}
+
+/* Others cut the samples, into as many chunks as the elements deserve. */
+static inline int nn_sample_chunks(const struct nn_call *call)
+{
+    int chunks = descent_chunk_count(call->n * nn_size(call->in), 16384);
+    return chunks < call->n ? chunks : call->n;
+}
+
 static inline int nn_random_between(struct descent_random *random, int low, int high)
 {
     return low + (int)descent_random_below(random, (uint64_t)(high - low + 1));
+}
+
+/* What most samples begin with: an image of odd size. */
+static inline nn_node *nn_sample_input(nn_graph *graph, struct descent_random *random)
+{
+    int channels = nn_random_between(random, 1, 9), height = nn_random_between(random, 1, 5);
+    return nn_input(graph, channels, height, nn_random_between(random, 1, 5));
 }
 
 #endif

@@ -1,47 +1,25 @@
 /* Element-wise activations: y = f(x), dx = f'(x) dy. */
 #include "nn/op.h"
 
-static void shape(nn_node *node)
-{
-    node->shape = node->input[0]->shape;
-}
-
-static nn_node *sample_input(nn_graph *graph, struct descent_random *random)
-{
-    return nn_input(graph, nn_random_between(random, 1, 9), nn_random_between(random, 1, 5),
-                    nn_random_between(random, 1, 5));
-}
-
-/* The elements of this call that belong to the chunk. */
-static void elements(const struct nn_call *call, int chunk, int chunks, int64_t *begin, int64_t *end)
-{
-    descent_chunk_range(call->n * nn_size(call->out), chunks, chunk, begin, end);
-}
-
-static int element_chunks(const struct nn_call *call)
-{
-    return descent_chunk_count(call->n * nn_size(call->out), 16384);
-}
-
 static void relu_forward_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
     int64_t begin, end;
     (void)thread;
-    elements(call, chunk, chunks, &begin, &end);
+    nn_chunk_elements(call, chunk, chunks, &begin, &end);
     for (int64_t i = begin; i < end; i++)
         call->y[i] = call->x[0][i] > 0 ? call->x[0][i] : 0;
 }
 
 static void relu_forward(const struct nn_call *call)
 {
-    nn_run_chunks(call, element_chunks(call), relu_forward_chunk);
+    nn_run_chunks(call, nn_element_chunks(call), relu_forward_chunk);
 }
 
 static void relu_backward_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
     int64_t begin, end;
     (void)thread;
-    elements(call, chunk, chunks, &begin, &end);
+    nn_chunk_elements(call, chunk, chunks, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         float slope = call->y[i] > 0 ? call->dy[i] : 0;
         call->dx[0][i] = call->add[0] ? call->dx[0][i] + slope : slope;
@@ -50,12 +28,12 @@ static void relu_backward_chunk(const struct nn_call *call, int chunk, int chunk
 
 static void relu_backward(const struct nn_call *call)
 {
-    nn_run_chunks(call, element_chunks(call), relu_backward_chunk);
+    nn_run_chunks(call, nn_element_chunks(call), relu_backward_chunk);
 }
 
 static nn_node *relu_sample(nn_graph *graph, struct descent_random *random)
 {
-    return nn_relu(sample_input(graph, random));
+    return nn_relu(nn_sample_input(graph, random));
 }
 
 /* y = max(0, x) */
@@ -64,7 +42,7 @@ const struct nn_op NN_OP(relu) = {
     .options_size = sizeof(struct nn_plain_options),
     .name_offset = offsetof(struct nn_plain_options, name),
     .inputs = 1,
-    .shape = shape,
+    .shape = nn_shape_of_input,
     .forward = relu_forward,
     .backward = relu_backward,
     .reads_y = true,
