@@ -44,6 +44,7 @@ static inline const char *scratch_path(const char *name)
 static inline const char *scratch_file(const char *name, const void *data, size_t size)
 {
     const char *path = scratch_path(name);
+    remove(path); /* ext4 flushes a file to the disk that is truncated and written again */
     FILE *stream = fopen(path, "wb");
     if (!stream || fwrite(data, 1, size, stream) != size || fclose(stream))
         abort();
