@@ -276,12 +276,15 @@ int nn_freeze(nn_graph *graph, const char *pattern);
 
 void nn_clear_gradients(nn_graph *graph);
 
-/* Writes all parameters and running statistics, by name and in PyTorch's layouts, to a .safetensors file (base/safetensors.h). */
-enum descent_status nn_save(nn_graph *graph, const char *path, const struct descent_metadata *metadata, int metadata_count);
+/* Writes all parameters and running statistics, by name and in PyTorch's layouts, to a .safetensors file
+ * (base/safetensors.h). */
+enum descent_status nn_save(nn_graph *graph, const char *path, const struct descent_metadata *metadata,
+                            int metadata_count);
 
-/* Copies the tensors of a .safetensors file (float32 or float64) into the parameters and running statistics of a compiled graph. With
- * `loaded` NULL each must be there by name and shape: DESCENT_MISMATCH names the first that is not, and nothing is changed. Else it has
- * one flag for each of nn_params, whatever matches is copied, and only a file of which nothing matches is an error. */
+/* Copies the tensors of a .safetensors file (float32 or float64) into the parameters and running statistics
+ * of a compiled graph. With `loaded` NULL each must be there by name and shape: DESCENT_MISMATCH names the
+ * first that is not, and nothing is changed. Else it has one flag for each of nn_params, whatever matches
+ * is copied, and only a file of which nothing matches is an error. */
 enum descent_status nn_load(nn_graph *graph, const char *path, bool *loaded);
 
 /* Initializers by spec string: "kaiming-normal", "normal:std=0.02", "xavier-uniform:gain=2". */
