@@ -96,6 +96,26 @@ static void split_depends_on_the_seed_alone(void **state)
     data_free(set);
 }
 
+static void classes_are_drawn_independently(void **state)
+{
+    (void)state;
+    int32_t labels[200];
+    for (int i = 0; i < 200; i++)
+        labels[i] = i % 2;
+    struct data_set *set = memory_set(200, 2, 1, labels);
+    struct data_view *train, *validation;
+    int seen[COUNT] = {0}, same = 0;
+    int64_t counts[CLASSES] = {0};
+    assert_int_equal(data_split(set, 0.5, 1, &train, &validation), DESCENT_OK);
+    tally(set, validation, seen, counts);
+    for (int i = 0; i < 200; i += 2)
+        same += seen[i] == seen[i + 1];
+    assert_true(same > 25 && same < 75); /* of 100 coin tosses */
+    data_view_free(train);
+    data_view_free(validation);
+    data_free(set);
+}
+
 static void split_that_leaves_a_side_empty_is_refused(void **state)
 {
     (void)state;
@@ -139,6 +159,7 @@ int main(void)
         cmocka_unit_test(split_is_complete_disjoint_and_stratified),
         cmocka_unit_test(shares_are_rounded_by_largest_remainder),
         cmocka_unit_test(split_depends_on_the_seed_alone),
+        cmocka_unit_test(classes_are_drawn_independently),
         cmocka_unit_test(split_that_leaves_a_side_empty_is_refused),
         cmocka_unit_test(whole_parts_are_in_file_order),
     };
