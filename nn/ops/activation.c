@@ -7,7 +7,7 @@ static void relu_forward_chunk(const struct nn_call *call, int chunk, int chunks
     (void)thread;
     nn_chunk_elements(call, chunk, chunks, &begin, &end);
     for (int64_t i = begin; i < end; i++)
-        call->y[i] = call->x[0][i] > 0 ? call->x[0][i] : 0;
+        call->y[i] = call->x[0][i] < 0 ? 0 : call->x[0][i]; /* NaN stays */
 }
 
 static void relu_forward(const struct nn_call *call)

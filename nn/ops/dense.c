@@ -59,7 +59,7 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
     if (call->relu)
         for (int s = 0; s < call->n; s++)
             for (int k = 0; k < columns; k++)
-                y[(int64_t)s * out + k] = y[(int64_t)s * out + k] > 0 ? y[(int64_t)s * out + k] : 0;
+                y[(int64_t)s * out + k] = y[(int64_t)s * out + k] < 0 ? 0 : y[(int64_t)s * out + k];
 }
 
 /* Chunks of at least 64 outputs and about a million multiply-adds. */

@@ -1,0 +1,37 @@
+/* Vectors of floats, as wide as the instruction set this copy of the file is compiled for. No intrinsics:
+ * GCC and Clang turn vector types into whatever the machine has. */
+#ifndef DESCENT_NN_VECTOR_H
+#define DESCENT_NN_VECTOR_H
+
+#if defined(__AVX512F__)
+#define NN_VECTOR_BYTES 64
+#elif defined(__AVX__)
+#define NN_VECTOR_BYTES 32
+#else
+#define NN_VECTOR_BYTES 16
+#endif
+
+enum { NN_LANES = NN_VECTOR_BYTES / 4 };
+
+/* Loads and stores through this type may be unaligned and may alias floats. */
+typedef float nn_vector __attribute__((vector_size(NN_VECTOR_BYTES), aligned(4), may_alias));
+
+#define NN_INLINE static inline __attribute__((always_inline))
+
+NN_INLINE nn_vector nn_load(const float *from)
+{
+    return *(const nn_vector *)from;
+}
+
+NN_INLINE void nn_store(float *to, nn_vector value)
+{
+    *(nn_vector *)to = value;
+}
+
+/* ReLU, lane by lane; NaN stays NaN. */
+NN_INLINE nn_vector nn_positive(nn_vector value)
+{
+    return (nn_vector)(~(value < 0) & (__typeof__(value < 0))value);
+}
+
+#endif
