@@ -43,11 +43,11 @@ NN_INLINE void nn_gather_store(const struct nn_gather *g, float *out, nn_vector 
     float spill[NN_LANES];
     if (lanes >= NN_LANES) {
         if (g->add)
-            value += nn_load(out);
-        nn_store(out, g->relu ? nn_positive(value) : value);
+            value += nn_vector_load(out);
+        nn_vector_store(out, g->relu ? nn_vector_relu(value) : value);
         return;
     }
-    nn_store(spill, value);
+    nn_vector_store(spill, value);
     for (int k = 0; k < lanes; k++) {
         float sum = g->add ? spill[k] + out[k] : spill[k];
         out[k] = g->relu && sum < 0 ? 0 : sum;
@@ -62,11 +62,11 @@ NN_INLINE void nn_gather_tile(const int R, const int V, const struct nn_gather *
     const ptrdiff_t pixel = g->in_pixel;
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++)
-            sum[r][v] = g->bias ? nn_load(g->bias + v * NN_LANES) : (nn_vector){0};
+            sum[r][v] = g->bias ? nn_vector_load(g->bias + v * NN_LANES) : (nn_vector){0};
     for (int t = 0; t < g->taps; t++) {
         const float *x = in + g->tap[t].in, *w = g->weight + g->tap[t].weight;
         for (int q = 0; q < g->run; q++, x++, w += V * NN_LANES) {
-            nn_vector w0 = nn_load(w), w1 = V > 1 ? nn_load(w + NN_LANES) : w0;
+            nn_vector w0 = nn_vector_load(w), w1 = V > 1 ? nn_vector_load(w + NN_LANES) : w0;
             for (int r = 0; r < R; r++) {
                 float value = x[r * pixel];
                 sum[r][0] += value * w0;

@@ -18,18 +18,18 @@ typedef float nn_vector __attribute__((vector_size(NN_VECTOR_BYTES), aligned(4),
 
 #define NN_INLINE static inline __attribute__((always_inline))
 
-NN_INLINE nn_vector nn_load(const float *from)
+NN_INLINE nn_vector nn_vector_load(const float *from)
 {
     return *(const nn_vector *)from;
 }
 
-NN_INLINE void nn_store(float *to, nn_vector value)
+NN_INLINE void nn_vector_store(float *to, nn_vector value)
 {
     *(nn_vector *)to = value;
 }
 
 /* ReLU, lane by lane; NaN stays NaN. */
-NN_INLINE nn_vector nn_positive(nn_vector value)
+NN_INLINE nn_vector nn_vector_relu(nn_vector value)
 {
     return (nn_vector)(~(value < 0) & (__typeof__(value < 0))value);
 }

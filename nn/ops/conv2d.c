@@ -388,12 +388,12 @@ NN_INLINE void outer_tile(const int R, const int V, const struct geometry *g, co
     const ptrdiff_t dy_pixel = g->y.channels, dy_row = (ptrdiff_t)g->y_width * g->y.channels;
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++)
-            total[r][v] = nn_load(sum + r * pitch + v * NN_LANES);
+            total[r][v] = nn_vector_load(sum + r * pitch + v * NN_LANES);
     for (int i = 0; i < g->y.height; i++, dy += dy_row) {
         const float *from = dy;
         ptrdiff_t at = i * row;
         for (int j = 0; j < g->y.width; j++, from += dy_pixel, at += pixel) {
-            nn_vector d0 = nn_load(from), d1 = V > 1 ? nn_load(from + NN_LANES) : d0;
+            nn_vector d0 = nn_vector_load(from), d1 = V > 1 ? nn_vector_load(from + NN_LANES) : d0;
             for (int r = 0; r < R; r++) {
                 float value = x[r][at];
                 total[r][0] += value * d0;
@@ -404,7 +404,7 @@ NN_INLINE void outer_tile(const int R, const int V, const struct geometry *g, co
     }
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++)
-            nn_store(sum + r * pitch + v * NN_LANES, total[r][v]);
+            nn_vector_store(sum + r * pitch + v * NN_LANES, total[r][v]);
 }
 
 static void outer_rows(const struct geometry *g, int rows, int vectors, const float *const *x,
