@@ -130,7 +130,7 @@ static int make_directory(const char *path)
 enum descent_status descent_make_directories(const char *path)
 {
     char *partial = strdup(path);
-    int error = partial ? 0 : ENOMEM;
+    int error = !partial ? ENOMEM : *path ? 0 : ENOENT;
     for (char *at = partial; !error && at && *at; at++) {
         char end = at[1];
         if (*at == '/' || (end != '/' && end != 0))

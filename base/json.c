@@ -206,24 +206,116 @@ const char *descent_json_as_text(const struct descent_json *json)
     return json_string_value(inside(json));
 }
 
-/* malloc'ed, or NULL when it or something inside it ran out of memory. */
-static char *print(const struct descent_json *json, size_t flags)
+/* The fewest significant digits, 15 to 17, that read back as the same number: 0.1 and not
+ * 0.10000000000000001. */
+static int shortest_precision(double number)
 {
-    char *text = incomplete ? NULL : json_dumps(inside(json), flags | JSON_REAL_PRECISION(17));
+    for (int precision = 15; precision < 17; precision++) {
+        char text[32];
+        snprintf(text, sizeof text, "%.*g", precision, number);
+        if (strtod(text, NULL) == number)
+            return precision;
+    }
+    return 17;
+}
+
+static void print_scalar(FILE *out, const json_t *json)
+{
+    size_t flags = JSON_ENCODE_ANY;
+    if (json_is_real(json))
+        flags |= JSON_REAL_PRECISION((size_t)shortest_precision(json_real_value(json)));
+    if (!json || json_dumpf(json, out, flags))
+        incomplete = true;
+}
+
+static void print_break(FILE *out, int indent)
+{
+    if (indent >= 0)
+        fprintf(out, "\n%*s", indent, "");
+}
+
+static void print_value(FILE *out, json_t *json, int indent);
+
+static void print_object(FILE *out, json_t *json, int indent)
+{
+    int inner = indent < 0 ? -1 : indent + 2;
+    const char *key;
+    json_t *value;
+    bool first = true;
+    fputc('{', out);
+    json_object_foreach(json, key, value)
+    {
+        json_t *name = json_string(key);
+        fputs(first ? "" : ",", out);
+        print_break(out, inner);
+        print_scalar(out, name);
+        fputs(indent < 0 ? ":" : ": ", out);
+        print_value(out, value, inner);
+        json_decref(name);
+        first = false;
+    }
+    if (!first)
+        print_break(out, indent);
+    fputc('}', out);
+}
+
+/* An array of numbers or texts stays on its line. */
+static void print_array(FILE *out, json_t *json, int indent)
+{
+    size_t count = json_array_size(json);
+    bool nested = false;
+    for (size_t i = 0; i < count; i++)
+        nested |= json_is_object(json_array_get(json, i)) || json_is_array(json_array_get(json, i));
+    int inner = indent < 0 || !nested ? -1 : indent + 2;
+    const char *comma = indent < 0 || nested ? "," : ", ";
+    fputc('[', out);
+    for (size_t i = 0; i < count; i++) {
+        fputs(i == 0 ? "" : comma, out);
+        print_break(out, inner);
+        print_value(out, json_array_get(json, i), inner);
+    }
+    if (nested)
+        print_break(out, indent);
+    fputc(']', out);
+}
+
+/* `indent` is the column that lines of this value begin in, -1 for all on one line. */
+static void print_value(FILE *out, json_t *json, int indent)
+{
+    if (json_is_object(json))
+        print_object(out, json, indent);
+    else if (json_is_array(json))
+        print_array(out, json, indent);
+    else
+        print_scalar(out, json);
+}
+
+/* malloc'ed, or NULL when it or something inside it ran out of memory. */
+static char *print(const struct descent_json *json, int indent)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out && !incomplete)
+        print_value(out, inside(json), indent);
+    bool whole = out && !incomplete && !ferror(out);
+    whole = out && fclose(out) == 0 && whole;
     incomplete = false;
-    if (!text)
-        descent_fail(DESCENT_OUT_OF_MEMORY, "no memory to write JSON");
-    return text;
+    if (whole)
+        return text;
+    free(text);
+    descent_fail(DESCENT_OUT_OF_MEMORY, "no memory to write JSON");
+    return NULL;
 }
 
 char *descent_json_line(const struct descent_json *json)
 {
-    return print(json, JSON_COMPACT);
+    return print(json, -1);
 }
 
 enum descent_status descent_json_write(const char *path, const struct descent_json *json)
 {
-    char *text = print(json, JSON_INDENT(2));
+    char *text = print(json, 0);
     if (!text)
         return descent_fail_in(DESCENT_OUT_OF_MEMORY, "%s", path);
     struct descent_file file;
