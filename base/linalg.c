@@ -1,5 +1,5 @@
 /* base/linalg.h over OpenBLAS. The one file that includes cblas.h and knows LAPACK's Fortran symbols; what
- * is the same for float and double is written once, in linalg_real.inc.
+ * is the same for float and double is written once, in linalg_real.h.
  *
  * LAPACK is column-major: to it our row-major matrix is the transpose. Where the transpose has a twin
  * factorization (Cholesky: upper for lower; QR: LQ; SVD: U and V swapped) that one is called and nothing is
@@ -77,7 +77,7 @@ static int at_least_1(int n)
 #define LAPACK(name, ...) s##name##_(__VA_ARGS__)
 #define CBLAS(name, ...)  cblas_s##name(__VA_ARGS__)
 #define PRIVATE(name)     s_##name
-#include "base/linalg_real.inc"
+#include "base/linalg_real.h"
 #undef REAL
 #undef DESCENT
 #undef LAPACK
@@ -89,7 +89,7 @@ static int at_least_1(int n)
 #define LAPACK(name, ...) d##name##_(__VA_ARGS__)
 #define CBLAS(name, ...)  cblas_d##name(__VA_ARGS__)
 #define PRIVATE(name)     d_##name
-#include "base/linalg_real.inc"
+#include "base/linalg_real.h"
 
 static char version[64];
 

@@ -1,4 +1,4 @@
-/* The body of linalg.c for one REAL type: included once for float, once for double. Not a header. */
+/* Not a header: the body of linalg.c for one REAL type; included there for float and for double. */
 
 static enum descent_status PRIVATE(check_finite)(const char *what, const REAL *a, size_t count)
 {
