@@ -11,10 +11,16 @@
 #define NN_VECTOR_BYTES 16
 #endif
 
+#include <stdint.h>
+#include <string.h>
+
 enum { NN_LANES = NN_VECTOR_BYTES / 4 };
 
 /* Loads and stores through this type may be unaligned and may alias floats. */
 typedef float nn_vector __attribute__((vector_size(NN_VECTOR_BYTES), aligned(4), may_alias));
+
+/* A lane of ones or zeros for each lane of a comparison. */
+typedef int32_t nn_mask __attribute__((vector_size(NN_VECTOR_BYTES)));
 
 #define NN_INLINE static inline __attribute__((always_inline))
 
@@ -28,10 +34,29 @@ NN_INLINE void nn_vector_store(float *to, nn_vector value)
     *(nn_vector *)to = value;
 }
 
+NN_INLINE nn_mask nn_mask_load(const int32_t *from)
+{
+    nn_mask mask;
+    memcpy(&mask, from, sizeof mask);
+    return mask;
+}
+
+/* value where the mask is set, else 0 */
+NN_INLINE nn_vector nn_vector_and(nn_vector value, nn_mask mask)
+{
+    return (nn_vector)((nn_mask)value & mask);
+}
+
+/* mask ? a : b, lane by lane */
+NN_INLINE nn_vector nn_vector_select(nn_mask mask, nn_vector a, nn_vector b)
+{
+    return (nn_vector)(((nn_mask)a & mask) | ((nn_mask)b & ~mask));
+}
+
 /* ReLU, lane by lane; NaN stays NaN. */
 NN_INLINE nn_vector nn_vector_relu(nn_vector value)
 {
-    return (nn_vector)(~(value < 0) & (__typeof__(value < 0))value);
+    return nn_vector_and(value, ~(value < 0));
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* Maximum and average over windows (torch.nn.MaxPool2d, AvgPool2d). A chunk is a run of samples. */
 #include "nn/op.h"
+#include "nn/vector.h"
 
 static void shape(nn_node *node)
 {
@@ -53,92 +54,92 @@ static float divisor(const struct nn_call *call, struct window w)
     return (float)(o->exclude_padding ? inside : o->kernel * o->kernel);
 }
 
-/* y: one output pixel; best: where in the window (row-major among the kernel's positions) each maximum was.
- * NaN wins, as in PyTorch. */
-static void max_pixel(const struct nn_call *call, const float *restrict x, struct window w,
-                      float *restrict y, uint8_t *restrict best)
+/* Pixels are handled a vector of channels at a time. The vector may hang over into the next pixel: there a
+ * load reads what is ignored, a store writes what the next pixel's own store mends, and an addition adds
+ * zeros. Only the last pixel of a sample has no neighbor; for it `lanes` is exact. */
+NN_INLINE nn_vector load_lanes(const float *from, int lanes)
 {
-    int channels = call->in.channels, index = 0;
-    for (int i = w.top; i < w.bottom; i++)
-        for (int j = w.left; j < w.right; j++, index++) {
-            const float *restrict pixel = x + ((int64_t)i * call->in.width + j) * channels;
-            if (!index)
-                for (int c = 0; c < channels; c++)
-                    y[c] = pixel[c], best[c] = 0;
-            else
-                for (int c = 0; c < channels; c++) {
-                    bool wins = pixel[c] > y[c] || pixel[c] != pixel[c];
-                    y[c] = wins ? pixel[c] : y[c];
-                    best[c] = wins ? (uint8_t)index : best[c];
+    float part[NN_LANES] = {0};
+    if (lanes >= NN_LANES)
+        return nn_vector_load(from);
+    memcpy(part, from, sizeof(float) * (size_t)lanes);
+    return nn_vector_load(part);
+}
+
+NN_INLINE void store_lanes(float *to, nn_vector value, int lanes)
+{
+    float part[NN_LANES];
+    if (lanes >= NN_LANES) {
+        nn_vector_store(to, value);
+        return;
+    }
+    nn_vector_store(part, value);
+    memcpy(to, part, sizeof(float) * (size_t)lanes);
+}
+
+/* The first `lanes` lanes of value, zeros behind them. */
+NN_INLINE nn_vector first_lanes(nn_vector value, int lanes)
+{
+    static const int32_t index[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return nn_vector_and(value, nn_mask_load(index) < lanes);
+}
+
+/* What one output pixel and its window have to do with each other; `maximum` and `forward` are constants
+ * where this is inlined. The first of equal maxima takes the gradient, NaN wins, as in PyTorch. */
+NN_INLINE void pixel(const struct nn_call *call, struct window w, const float *x, float *y, const float *dy,
+                     float *dx, bool exact, bool maximum, bool forward)
+{
+    const ptrdiff_t channels = call->in.channels, pitch = channels * call->in.width;
+    const float factor = 1 / divisor(call, w);
+    for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
+        int left = (int)(channels - c), lanes = exact ? left : NN_LANES;
+        nn_vector best = {0}, gradient = {0};
+        nn_mask open = ~(nn_mask){0}; /* lanes whose maximum was not met yet */
+        if (forward && maximum)
+            best = load_lanes(x + w.top * pitch + w.left * channels + c, lanes);
+        if (!forward) {
+            gradient = first_lanes(load_lanes(dy + c, lanes), left);
+            best = maximum ? load_lanes(y + c, lanes) : best;
+        }
+        for (ptrdiff_t i = w.top; i < w.bottom; i++)
+            for (ptrdiff_t j = w.left; j < w.right; j++) {
+                ptrdiff_t at = i * pitch + j * channels + c;
+                nn_vector value = forward || maximum ? load_lanes(x + at, lanes) : best;
+                if (forward && maximum) {
+                    best = nn_vector_select((value > best) | (value != value), value, best);
+                } else if (forward) {
+                    best += value;
+                } else if (maximum) {
+                    nn_mask here = (value == best) & open;
+                    open &= ~here;
+                    store_lanes(dx + at, load_lanes(dx + at, lanes) + nn_vector_and(gradient, here), lanes);
+                } else {
+                    store_lanes(dx + at, load_lanes(dx + at, lanes) + factor * gradient, lanes);
                 }
-        }
+            }
+        if (forward && !maximum)
+            best *= factor;
+        if (forward)
+            store_lanes(y + c, best, lanes);
+    }
 }
 
-static void average_pixel(const struct nn_call *call, const float *restrict x, struct window w,
-                          float *restrict y)
-{
-    int channels = call->in.channels;
-    float factor = 1 / divisor(call, w);
-    for (int c = 0; c < channels; c++)
-        y[c] = 0;
-    for (int i = w.top; i < w.bottom; i++)
-        for (int j = w.left; j < w.right; j++) {
-            const float *restrict pixel = x + ((int64_t)i * call->in.width + j) * channels;
-            for (int c = 0; c < channels; c++)
-                y[c] += pixel[c];
-        }
-    for (int c = 0; c < channels; c++)
-        y[c] *= factor;
-}
-
-static void max_backward_pixel(const struct nn_call *call, const float *restrict dy, struct window w,
-                               const uint8_t *restrict best, float *restrict dx)
-{
-    int channels = call->in.channels, index = 0;
-    for (int i = w.top; i < w.bottom; i++)
-        for (int j = w.left; j < w.right; j++, index++) {
-            float *restrict pixel = dx + ((int64_t)i * call->in.width + j) * channels;
-            for (int c = 0; c < channels; c++)
-                pixel[c] += best[c] == index ? dy[c] : 0;
-        }
-}
-
-static void average_backward_pixel(const struct nn_call *call, const float *restrict dy, struct window w,
-                                   float *restrict dx)
-{
-    int channels = call->in.channels;
-    float factor = 1 / divisor(call, w);
-    for (int i = w.top; i < w.bottom; i++)
-        for (int j = w.left; j < w.right; j++) {
-            float *restrict pixel = dx + ((int64_t)i * call->in.width + j) * channels;
-            for (int c = 0; c < channels; c++)
-                pixel[c] += factor * dy[c];
-        }
-}
-
-/* Visits every output pixel of a chunk's samples. `maximum` and `forward` are constants where this is
- * inlined. */
-static inline __attribute__((always_inline)) void visit(const struct nn_call *call, int chunk, int chunks,
-                                                        bool maximum, bool forward)
+NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool maximum, bool forward)
 {
     int64_t begin, end, in = nn_size(call->in), out = nn_size(call->out);
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     for (int64_t s = begin; s < end; s++) {
+        const float *x = call->x[0] + s * in;
+        float *dx = forward ? NULL : call->dx[0] + s * in;
         if (!forward && !call->add[0])
-            memset(call->dx[0] + s * in, 0, (size_t)in * sizeof(float));
+            memset(dx, 0, (size_t)in * sizeof(float));
         for (int row = 0; row < call->out.height; row++)
             for (int column = 0; column < call->out.width; column++) {
                 struct window w = window_at(call, row, column);
+                bool last_pixel = row == call->out.height - 1 && column == call->out.width - 1;
+                bool exact = last_pixel || (w.bottom == call->in.height && w.right == call->in.width);
                 int64_t at = s * out + ((int64_t)row * call->out.width + column) * call->out.channels;
-                uint8_t *best = maximum ? (uint8_t *)call->saved + at : NULL;
-                if (forward && maximum)
-                    max_pixel(call, call->x[0] + s * in, w, call->y + at, best);
-                else if (forward)
-                    average_pixel(call, call->x[0] + s * in, w, call->y + at);
-                else if (maximum)
-                    max_backward_pixel(call, call->dy + at, w, best, call->dx[0] + s * in);
-                else
-                    average_backward_pixel(call, call->dy + at, w, call->dx[0] + s * in);
+                pixel(call, w, x, call->y + at, call->dy + (forward ? 0 : at), dx, exact, maximum, forward);
             }
     }
 }
@@ -158,22 +159,6 @@ PASS(max_forward, true, true)
 PASS(max_backward, true, false)
 PASS(average_forward, false, true)
 PASS(average_backward, false, false)
-
-/* The winners' places in their windows, a byte each. */
-static void max_plan(const nn_node *node, int batch, bool training, int threads, struct nn_needs *needs)
-{
-    (void)training, (void)threads;
-    needs->saved = (size_t)batch * (size_t)nn_size(node->shape);
-}
-
-static void max_shape(nn_node *node)
-{
-    const struct nn_pool2d_options *o = node->options;
-    if (o->kernel > 15)
-        nn_fail(node, "kernel %d; at most 15", o->kernel);
-    else
-        shape(node);
-}
 
 static struct nn_pool2d_options sample_options(nn_graph *graph, struct descent_random *random)
 {
@@ -203,13 +188,14 @@ static nn_node *average_sample(nn_graph *graph, struct descent_random *random)
 
 #define COMMON                                                                                             \
     .options_size = sizeof(struct nn_pool2d_options),                                                      \
-    .name_offset = offsetof(struct nn_pool2d_options, name), .inputs = 1, .flops = flops, .adds_dx = true
+    .name_offset = offsetof(struct nn_pool2d_options, name), .inputs = 1, .shape = shape, .flops = flops,  \
+    .adds_dx = true
 
 const struct nn_op NN_OP(max_pool2d) = {
     .name = "max_pool2d",
     COMMON,
-    .shape = max_shape,
-    .plan = max_plan,
+    .reads_x = 1,
+    .reads_y = true,
     .forward = max_forward,
     .backward = max_backward,
     .sample = max_sample,
@@ -218,7 +204,6 @@ const struct nn_op NN_OP(max_pool2d) = {
 const struct nn_op NN_OP(avg_pool2d) = {
     .name = "avg_pool2d",
     COMMON,
-    .shape = shape,
     .forward = average_forward,
     .backward = average_backward,
     .sample = average_sample,
