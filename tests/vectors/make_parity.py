@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
-"""Makes parity-lenet5, parity-cnn and parity-resnet20.safetensors: one training step of each network in PyTorch, float64, which
-tests/nn/parity.c repeats in descent's float32. Run by hand where torch, numpy and safetensors are installed; the files are committed.
+"""Makes parity-lenet5, parity-cnn and parity-resnet20.safetensors: one training step of each network in
+PyTorch, float64, which tests/nn/parity.c repeats in descent's float32. Run by hand where torch, numpy and
+safetensors are installed; the files are committed.
 
-Parameters, running statistics and inputs are not stored: both sides compute them with `formula`, from numbers that float32 holds
-exactly. The exceptions are the biases in front of a ReLU, stored as value.NAME: they are shifted so that no input of any ReLU is
-closer than MARGIN to 0. Without that, a rounding error of float32 somewhere in resnet20's 750,000 activations turns a gradient on
-or off, and the comparison measures luck.
+Parameters, running statistics and inputs are not stored: both sides compute them with `formula`, from
+numbers that float32 holds exactly. The exceptions are the biases in front of a ReLU, stored as value.NAME:
+they are shifted so that no input of any ReLU is closer than MARGIN to 0. Without that, a rounding error of
+float32 somewhere in resnet20's 750,000 activations turns a gradient on or off, and the comparison measures
+luck.
 
     labels             classes of the samples, int32
     value.NAME         initial value of a parameter that does not follow the formula, float32
     logits, loss       of the first BATCH samples, training mode, float64
     grad.NAME          gradient of the mean loss, float32
     after.NAME         running statistics after the step, float32
-    trajectory.NAME    lenet5: loss before each of STEPS optimizer steps, each on the next BATCH samples, float64
+    trajectory.NAME    lenet5: loss before each of STEPS optimizer steps, each on the next samples, float64
 """
 
 import sys
@@ -31,11 +33,11 @@ import networks  # noqa: E402
 BATCH, STEPS, CLASSES = 4, 5, 10
 MARGIN = 1e-3  # from any ReLU input to 0
 POOL_MARGIN = 5e-6  # from the largest to the second largest value of a pooling window
-RESNET_BIASES = ["bn1.bias"] + [f"layer{s}.{b}.bn{i}.bias" for s in (1, 2, 3) for b in (0, 1, 2) for i in (1, 2)]
+BLOCKS = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1, 2)]
 CASES = {  # name: (sample in height x width x channels, biases in the order of the ReLUs they feed)
     "lenet5": ((28, 28, 1), ["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"]),
     "cnn": ((28, 28, 1), ["bn1.bias", "bn2.bias", "fc1.bias"]),
-    "resnet20": ((32, 32, 3), RESNET_BIASES),
+    "resnet20": ((32, 32, 3), ["bn1.bias"] + [f"{block}.bn{i}.bias" for block in BLOCKS for i in (1, 2)]),
 }
 
 
@@ -59,7 +61,8 @@ def uniform(name, size):
 
 
 def formula(name, shape):
-    """Weights: uniform with the power of two below He's bound sqrt(6 / fan-in). Scales and variances: around 1. The rest: around 0."""
+    """Weights: uniform, bounded by the power of two below He's sqrt(6 / fan-in). Scales and variances:
+    around 1. The rest: around 0."""
     size = int(np.prod(shape))
     center, bound = (1, 0.25) if name.endswith(("weight", "running_var")) else (0, 0.25)
     if len(shape) > 1:
@@ -78,7 +81,8 @@ def inputs(sample, batches):
 
 
 def shift_biases(model, x, biases):
-    """Moves each ReLU's inputs, a channel at a time, so that 0 is in the middle of the widest gap between them within 1/2."""
+    """Moves each ReLU's inputs, a channel at a time, so that 0 is in the middle of their widest gap in
+    [-1/2, 1/2]."""
     parameters, relu, calls = dict(model.named_parameters()), F.relu, iter(biases)
 
     def shifting(z, inplace=False):
@@ -111,10 +115,11 @@ def check_margins(model, x):
         margins["pool"].append((top[..., 0] - top[..., 1])[top[..., 0] > 0].min().item())
         return pool(z, size)
 
-    with torch.no_grad(), mock.patch.object(F, "relu", watched_relu), mock.patch.object(F, "max_pool2d", watched_pool):
+    with torch.no_grad(), mock.patch.multiple(F, relu=watched_relu, max_pool2d=watched_pool):
         model(x)
-    assert min(margins["relu"]) > MARGIN and min(margins["pool"], default=1) > POOL_MARGIN, margins
-    return margins
+    smallest = {key: min(values, default=None) for key, values in margins.items()}
+    assert smallest["relu"] > MARGIN and (smallest["pool"] or 1) > POOL_MARGIN, smallest
+    return smallest
 
 
 def load(model, values):
@@ -162,7 +167,8 @@ def make(name, sample, biases):
     margins = check_margins(model, x[:BATCH])
 
     load(model, values)  # anew, because the passes above moved the running statistics
-    tensors = {"labels": classes} | {"value." + key: value.astype(np.float32) for key, value in values.items()}
+    tensors = {"labels": classes}
+    tensors |= {"value." + key: value.astype(np.float32) for key, value in values.items()}
     tensors |= one_step(model, x[:BATCH], labels[:BATCH])
     if name == "lenet5":
         optimizers = {
@@ -173,9 +179,11 @@ def make(name, sample, biases):
             load(model, values)
             tensors["trajectory." + key] = trajectory(model, x, labels, make_optimizer)
     path = HERE / f"parity-{name}.safetensors"
-    save_file(tensors, path, metadata={"made_by": "tests/vectors/make_parity.py", "torch": torch.__version__})
-    print(f"{path.name}: {path.stat().st_size} bytes, loss {tensors['loss'][0]:.6f}, margins",
-          {key: f"{min(value):.1e}" for key, value in margins.items() if value})
+    save_file(
+        tensors, path, metadata={"made_by": "tests/vectors/make_parity.py", "torch": torch.__version__}
+    )
+    path.chmod(0o644)
+    print(path.name, margins)
 
 
 if __name__ == "__main__":
