@@ -272,13 +272,16 @@ static void describe_expected(const struct descent_option *option, char *text, s
         snprintf(text, size, "%s", kind);
 }
 
+/* `text` is the value, `element` what of it is wrong if it is one of a list. */
 static enum descent_status fail_value(const struct descent_option *option, const char *what,
-                                      const char *text, const char *problem)
+                                      const char *text, const char *element, const char *problem)
 {
-    char expected[256];
+    char expected[256], place[80] = "";
     describe_expected(option, expected, sizeof expected);
-    return descent_fail(DESCENT_BAD_ARGUMENT, "%s=%.100s for %s %s; expected %s%s%s", option->name, text,
-                        what, problem, expected, option->initial ? ", default " : "",
+    if (element)
+        snprintf(place, sizeof place, ": '%.*s'", (int)minimum(60, (int)strcspn(element, "/")), element);
+    return descent_fail(DESCENT_BAD_ARGUMENT, "%s=%.100s for %s%s %s; expected %s%s%s", option->name, text,
+                        what, place, problem, expected, option->initial ? ", default " : "",
                         option->initial ? option->initial : "");
 }
 
@@ -298,7 +301,7 @@ static enum descent_status read_flag(const struct descent_option *option, const 
     value->number = is_one_of(text, yes);
     return value->number != 0 || is_one_of(text, no)
                ? DESCENT_OK
-               : fail_value(option, what, text, "is neither yes nor no");
+               : fail_value(option, what, text, NULL, "is neither yes nor no");
 }
 
 static enum descent_status read_choice(const struct descent_option *option, const char *what,
@@ -312,7 +315,7 @@ static enum descent_status read_choice(const struct descent_option *option, cons
             return DESCENT_OK;
         }
         if (!choice[length])
-            return fail_value(option, what, text, "is not a choice");
+            return fail_value(option, what, text, NULL, "is not a choice");
         choice += length + 1;
     }
 }
@@ -340,16 +343,20 @@ static const char *read_element(const struct descent_option *option, const char 
     if (is_duration(option->type)) {
         if (!end || !read_unit(end, suffix, unit))
             return "is not a duration";
-        if (*number < 0 || (*unit == DESCENT_PERCENT && *number > 100))
-            return "is not a share of 0% to 100% or a length of time";
+        if (*number < 0)
+            return "is negative";
+        if (*unit == DESCENT_PERCENT && *number > 100)
+            return "is not within 0% and 100%";
     } else if (!end || suffix) {
         return "is not a number";
     }
     bool whole = option->type == DESCENT_OPTION_INTEGER || option->type == DESCENT_OPTION_INTEGER_LIST;
     if (is_duration(option->type))
         whole = *unit == DESCENT_STEPS;
-    if (whole && (*number != floor(*number) || fabs(*number) > LARGEST_INTEGER))
+    if (whole && *number != floor(*number))
         return "is not an integer";
+    if (whole && fabs(*number) > LARGEST_INTEGER)
+        return "is not an integer of at most 2^53";
     return in_range(option, *number) ? NULL : "is out of range";
 }
 
@@ -361,12 +368,12 @@ static enum descent_status read_numbers(const struct descent_option *option, con
         size_t length = is_list(option->type) ? strcspn(at, "/") : strlen(at);
         enum descent_unit unit = DESCENT_STEPS;
         if (value->count == DESCENT_LIST_MAX)
-            return fail_value(option, what, text, "has more than 16 numbers");
+            return fail_value(option, what, text, NULL, "has more than 16 numbers");
         const char *problem = read_element(option, at, length, &value->list[value->count], &unit);
         if (!problem && value->count > 0 && unit != value->unit)
-            problem = "mixes units";
+            problem = "is of another unit";
         if (problem)
-            return fail_value(option, what, text, problem);
+            return fail_value(option, what, text, is_list(option->type) ? at : NULL, problem);
         value->unit = unit;
         value->count++;
         at += length;
