@@ -201,6 +201,14 @@ bool descent_json_as_integer(const struct descent_json *json, int64_t *number)
     return true;
 }
 
+bool descent_json_as_number(const struct descent_json *json, double *number)
+{
+    if (!json_is_number(inside(json)))
+        return false;
+    *number = json_number_value(inside(json));
+    return true;
+}
+
 const char *descent_json_as_text(const struct descent_json *json)
 {
     return json_string_value(inside(json));

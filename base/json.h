@@ -53,10 +53,12 @@ bool descent_json_next(const struct descent_json *object, struct descent_json_me
 
 bool descent_json_is_object(const struct descent_json *json);
 bool descent_json_is_array(const struct descent_json *json);
+bool descent_json_as_number(const struct descent_json *json, double *number);
 bool descent_json_as_integer(const struct descent_json *json, int64_t *number); /* an exact integer */
 const char *descent_json_as_text(const struct descent_json *json);              /* or NULL */
 
-/* One line, no newline inside, numbers round-trip in the fewest digits; malloc'ed, NULL when out of memory. */
+/* One line, no newline inside, numbers round-trip in the fewest digits; malloc'ed, NULL when out of memory.
+ */
 char *descent_json_line(const struct descent_json *json);
 
 /* Indented, written beside `path` and renamed. */
