@@ -26,9 +26,7 @@ static const struct {
 };
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
-/* The bytes that the tensor's shape and dtype ask for; false if a dimension is negative or the product
- * overflows. */
-static bool count_bytes(const struct descent_tensor *tensor, size_t *bytes)
+bool descent_tensor_bytes(const struct descent_tensor *tensor, size_t *bytes)
 {
     *bytes = dtypes[tensor->dtype].size;
     for (int i = 0; i < tensor->rank; i++)
@@ -51,7 +49,7 @@ static enum descent_status add_header_entry(struct descent_json *header,
         problem = "another tensor has this name";
     else if (tensor->rank < 0 || tensor->rank > MAX_RANK)
         problem = "the rank is not 0 to 8";
-    else if (!count_bytes(tensor, &bytes) || bytes != tensor->bytes)
+    else if (!descent_tensor_bytes(tensor, &bytes) || bytes != tensor->bytes)
         problem = "the number of bytes is not that of the shape";
     if (problem)
         return descent_fail(DESCENT_BAD_ARGUMENT, "%s: tensor '%s': %s", path, name, problem);
@@ -199,7 +197,7 @@ static enum descent_status read_entry(const char *path, const char *name, const 
     entry->begin = offsets[0];
     entry->end = offsets[1];
     tensor->bytes = (size_t)(entry->end - entry->begin);
-    if (!count_bytes(tensor, &bytes))
+    if (!descent_tensor_bytes(tensor, &bytes))
         return descent_fail(DESCENT_BAD_FORMAT, "%s: tensor '%.100s': its shape is larger than any memory",
                             path, name);
     if (bytes != tensor->bytes)

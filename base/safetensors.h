@@ -7,6 +7,7 @@
 #include "base/param.h"
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum descent_dtype { DESCENT_F32, DESCENT_F64, DESCENT_I32, DESCENT_I64, DESCENT_U8 };
@@ -19,6 +20,10 @@ struct descent_tensor {
     const void *data; /* row-major, aligned to the dtype */
     size_t bytes;
 };
+
+/* The bytes that the tensor's shape and dtype ask for; false if a dimension is negative or the product
+ * overflows. Does not look at tensor->bytes. */
+bool descent_tensor_bytes(const struct descent_tensor *tensor, size_t *bytes);
 
 struct descent_metadata {
     const char *key, *value;
