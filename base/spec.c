@@ -320,11 +320,12 @@ static enum descent_status read_choice(const struct descent_option *option, cons
     }
 }
 
+static const char *const suffixes[] = {
+    [DESCENT_STEPS] = "", [DESCENT_EPOCHS] = "ep", [DESCENT_PERCENT] = "%"};
+
 /* The unit of a duration from what follows its number; false if there is no such unit. */
 static bool read_unit(const char *suffix, size_t length, enum descent_unit *unit)
 {
-    static const char *const suffixes[] = {
-        [DESCENT_STEPS] = "", [DESCENT_EPOCHS] = "ep", [DESCENT_PERCENT] = "%"};
     for (int i = 0; i < 3; i++)
         if (strlen(suffixes[i]) == length && memcmp(suffix, suffixes[i], length) == 0) {
             *unit = (enum descent_unit)i;
@@ -467,4 +468,37 @@ enum descent_status descent_spec_read(const struct descent_spec_part *part, cons
         status = read_value(&options[i], what, options[i].initial, &values[i]);
     }
     return status;
+}
+
+/* The fewest digits that read back as the same number. */
+static void format_number(double number, char *text, size_t size)
+{
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, size, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            return;
+    }
+}
+
+const char *descent_value_text(const struct descent_option *option, const struct descent_value *value,
+                               char *text, int size)
+{
+    if (option->type == DESCENT_OPTION_FLAG) {
+        snprintf(text, (size_t)size, "%s", value->number != 0 ? "yes" : "no");
+    } else if (option->type == DESCENT_OPTION_CHOICE) {
+        const char *choice = option->choices;
+        for (int i = 0; i < (int)value->number; i++)
+            choice += strcspn(choice, "|") + 1;
+        snprintf(text, (size_t)size, "%.*s", (int)strcspn(choice, "|"), choice);
+    } else {
+        const char *suffix = is_duration(option->type) ? suffixes[value->unit] : "";
+        int length = 0, count = is_list(option->type) ? value->count : 1;
+        for (int i = 0; i < count && length < size; i++) {
+            char number[32];
+            format_number(is_list(option->type) ? value->list[i] : value->number, number, sizeof number);
+            length +=
+                snprintf(text + length, (size_t)(size - length), "%s%s%s", i ? "/" : "", number, suffix);
+        }
+    }
+    return text;
 }

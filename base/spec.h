@@ -94,6 +94,11 @@ bool descent_parse_number(const char *text, double *number);
  * ...?". */
 const char *descent_nearest(const char *name, const char *const *known, int count);
 
+/* A value as a user would write it: "0.001", "256/128", "5%", "yes"; cut to `size`. Read back, it is the
+ * same value. Returns text. */
+const char *descent_value_text(const struct descent_option *option, const struct descent_value *value,
+                               char *text, int size);
+
 /* "[0, 1)" into text; "" when there are no limits. */
 void descent_option_range(const struct descent_option *option, char *text, int size);
 
