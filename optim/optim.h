@@ -70,9 +70,9 @@ double optim_gradient_norm(const struct optim *optim);
 void optim_measure(struct optim *optim, bool on);
 double optim_update_norm(const struct optim *optim); /* of the last step that was measured */
 
-/* The whole configuration, defaults written out: "adamw:lr=1e-3,beta1=0.9,...". Groups and schedule are not
- * in it. */
-const char *optim_spec(const struct optim *optim);
+/* The hyperparameters of the parameters in no group, defaults written out: "adamw:lr=0.001,beta1=0.9,...".
+ * Belongs to the optimizer; NULL when out of memory. */
+const char *optim_spec(struct optim *optim);
 
 /* What must be saved, beside the parameters, to go on as if never stopped: tensors "adam.m/conv1.weight"
  * for each state of each parameter, "adam.step" (int64, rank 0), and what the algorithm keeps for the whole

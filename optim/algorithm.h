@@ -1,0 +1,116 @@
+/* How to write an optimizer. Not needed to use one: that is optim.h.
+ *
+ * An algorithm is one `const struct optim_algorithm OPTIM_ALGORITHM(name)` in a file under rules/ and its
+ * name in a line of meson.build; help, parsing, range checks, lists, checkpoints and most tests follow from
+ * the table. Its `step` is called once per optimizer step with every tensor it owns, so what concerns the
+ * whole model is at hand and the step count cannot run per tensor. Files under rules/ are compiled once per
+ * instruction set, and in double for the reference vectors: they compute scalars in double and elements in
+ * descent_real.
+ *
+ * An element-wise rule is a formula for one element (elementwise.h), a loop made of it, and a step that
+ * computes the scalars:
+ *
+ *     static inline descent_real rule(const descent_real *k, struct optim_element *e) { return e->g * k[0];
+ * } static void loop(struct optim_part *part) { optim_elementwise(part, 0, rule); } static enum
+ * descent_status step(struct optim_run *run)
+ *     {
+ *         for (int i = 0; i < run->count; i++)
+ *             run->tensor[i]->k[0] = (descent_real)run->tensor[i]->hyper[SCALE].number;
+ *         optim_for_parts(run, loop);
+ *         return DESCENT_OK;
+ *     } */
+#ifndef DESCENT_OPTIM_ALGORITHM_H
+#define DESCENT_OPTIM_ALGORITHM_H
+
+#include "base/isa.h"
+#include "optim/optim.h"
+
+#include <math.h>
+
+#define OPTIM_ALGORITHM(name) DESCENT_FOR_ISA(optim_##name)
+
+enum { OPTIM_CONSTANTS = 12 };
+
+/* A parameter as an algorithm sees it. The scalars are set by the driver before each step. */
+struct optim_tensor {
+    struct descent_param *param; /* with a gradient; the driver counts its version */
+    const struct descent_value
+        *hyper; /* its group's hyperparameters, in the order of the algorithm's options */
+    descent_real *slot[OPTIM_SLOTS]; /* element-wise state, of param->size; NULL where not declared */
+
+    double lr;         /* scheduled; an algorithm may fold factors of its own into it */
+    double grad_scale; /* clipping: the gradient is grad_scale * grad + l2 * value ... */
+    double l2;         /* ... with coupled weight decay, 0 otherwise */
+    double shrink;     /* decoupled: the value loses shrink * value beside the rule's step; 0 otherwise */
+    double decay;      /* OPTIM_OWN_DECAY: the coefficient, for the rule to place; 0 for parameters that are
+                          excluded */
+
+    descent_real k[OPTIM_CONSTANTS]; /* what `step` computes for its rule */
+};
+
+struct optim_run {
+    int64_t step; /* t: 1 in the first step */
+    int count;
+    struct optim_tensor **tensor; /* those with a gradient */
+    const struct optim_objective *objective;
+    struct descent_pool *pool;
+};
+
+/* A piece of a tensor: elements begin .. end-1. */
+struct optim_part {
+    struct optim_tensor *tensor;
+    int64_t begin, end;
+    bool measure; /* optim_elementwise: put the sum of squared changes into `sum` */
+    double sum;
+};
+
+/* Runs `loop` on pieces that cover all tensors, in parallel. The pieces depend on the tensors' sizes alone.
+ */
+typedef void optim_loop(struct optim_part *part);
+void optim_for_parts(struct optim_run *run, optim_loop *loop);
+
+/* For `init`: zeroed state under a name ("step_size"), of one tensor or, with NULL, of the whole model.
+ * Saved and restored; freed with the optimizer. NULL when out of memory. `shape` may be NULL where rank is
+ * 0. */
+void *optim_state(struct optim_run *run, struct optim_tensor *tensor, const char *name,
+                  enum descent_dtype type, int rank, const int64_t *shape);
+
+/* State of the tensor's own shape, as tensor->slot[slot]. What the table's `slots` does for all tensors. */
+enum descent_status optim_slot(struct optim_run *run, struct optim_tensor *tensor, int slot,
+                               const char *name);
+
+/* descent_real's own, for optim_state. */
+#define OPTIM_REAL (sizeof(descent_real) == sizeof(float) ? DESCENT_F32 : DESCENT_F64)
+
+/* An optimizer with an algorithm that is in no table, such as a user's own. `spec` is as for optim_new; its
+ * name is not looked at. */
+struct optim *optim_new_from(const struct optim_algorithm *algorithm, const char *spec,
+                             struct descent_param *params, int count);
+
+/* Rows of hyperparameters that algorithms share. low, high: the published search range; both 0: not
+ * searched. */
+#define OPTIM_POSITIVE_(name_, initial_, open_, low, high, help_)                                          \
+    {                                                                                                      \
+        .name = (name_), .type = DESCENT_OPTION_REAL, .initial = (initial_), .max = INFINITY,              \
+        .open_min = (open_), .help = (help_), .search_min = (low), .search_max = (high),                   \
+        .search_log = true                                                                                 \
+    }
+#define OPTIM_FLAG(name_, initial_, help_)                                                                 \
+    {                                                                                                      \
+        .name = (name_), .type = DESCENT_OPTION_FLAG, .initial = (initial_), .help = (help_)               \
+    }
+#define OPTIM_LR(initial, low, high) OPTIM_POSITIVE_("lr", initial, false, low, high, "learning rate")
+#define OPTIM_EPS(initial)                                                                                 \
+    OPTIM_POSITIVE_("eps", initial, true, 0, 0, "added to the denominator, outside the root")
+#define OPTIM_WEIGHT_DECAY(initial, low, high)                                                             \
+    OPTIM_POSITIVE_("weight_decay", initial, false, low, high,                                             \
+                    "weight decay; not of biases and norm parameters, see decay_all")
+#define OPTIM_DECAY_ALL OPTIM_FLAG("decay_all", "no", "decay biases and norm parameters too")
+/* A decay rate of an average, in [0, 1). */
+#define OPTIM_RATE(name_, initial_, low, high, help_)                                                      \
+    {                                                                                                      \
+        .name = (name_), .type = DESCENT_OPTION_REAL, .initial = (initial_), .max = 1, .open_max = true,   \
+        .help = (help_), .search_min = (low), .search_max = (high), .search_log = true                     \
+    }
+
+#endif

@@ -1,0 +1,104 @@
+/* The one loop of all element-wise algorithms: clipping, weight decay, the rule and the measured length of
+ * the step in a single pass over memory. It is inlined into each algorithm's own loop together with the
+ * rule, and vectorized there. */
+#ifndef DESCENT_OPTIM_ELEMENTWISE_H
+#define DESCENT_OPTIM_ELEMENTWISE_H
+
+#include "optim/algorithm.h"
+
+#include <stddef.h>
+#include <tgmath.h> /* sqrt of a descent_real is that of its type */
+
+#define OPTIM_INLINE static inline __attribute__((always_inline))
+
+/* One element: its value, its gradient (clipped, with coupled decay) and its slots, which the rule updates.
+ */
+struct optim_element {
+    descent_real x, g, s[OPTIM_SLOTS];
+};
+
+/* Returns the direction d of x <- x - (lr d + shrink x). `k` is tensor->k. No branches on elements: select
+ * with
+ * ?: */
+typedef descent_real optim_rule(const descent_real *k, struct optim_element *e);
+
+/* The driver's scalars, as the loop computes with them. A copy of its own, so that no store in the loop can
+ * change them. */
+struct optim_scalars {
+    descent_real lr, grad_scale, l2, shrink, k[OPTIM_CONSTANTS];
+};
+
+/* The i-th element: updates it and returns its change. */
+OPTIM_INLINE descent_real optim_advance(descent_real *value, const descent_real *grad,
+                                        descent_real *const *slot, int64_t i,
+                                        const struct optim_scalars *scalars, int slots, optim_rule *rule)
+{
+    descent_real old = value[i];
+    struct optim_element e = {.x = old, .g = scalars->grad_scale * grad[i] + scalars->l2 * old};
+    for (int j = 0; j < slots; j++)
+        e.s[j] = slot[j][i];
+    descent_real d = rule(scalars->k, &e);
+    for (int j = 0; j < slots; j++)
+        slot[j][i] = e.s[j];
+    value[i] = old - (scalars->lr * d + scalars->shrink * old);
+    return value[i] - old;
+}
+
+/* Sums are kept in this many partial sums, which the compiler holds in vectors: a fixed number, for fixed
+ * bits. */
+enum { OPTIM_LANES = 16 };
+
+/* n elements; the sum of squared changes if `measure`, else 0. `restrict` holds for parameters only, hence
+ * so many of them. */
+OPTIM_INLINE double optim_range(int64_t n, descent_real *restrict value, const descent_real *restrict grad,
+                                descent_real *restrict s0, descent_real *restrict s1,
+                                descent_real *restrict s2, descent_real *restrict s3,
+                                descent_real *restrict s4, descent_real *restrict s5,
+                                const struct optim_scalars *scalars, int slots, optim_rule *rule,
+                                bool measure)
+{
+    descent_real *const slot[OPTIM_SLOTS] = {s0, s1, s2, s3, s4, s5};
+    double lane[OPTIM_LANES] = {0}, sum = 0;
+    int64_t i = 0;
+    if (!measure) {
+        for (; i < n; i++)
+            optim_advance(value, grad, slot, i, scalars, slots, rule);
+        return 0;
+    }
+    for (; i + OPTIM_LANES <= n; i += OPTIM_LANES)
+        for (int j = 0; j < OPTIM_LANES; j++) {
+            double change = (double)optim_advance(value, grad, slot, i + j, scalars, slots, rule);
+            lane[j] += change * change;
+        }
+    for (; i < n; i++) {
+        double change = (double)optim_advance(value, grad, slot, i, scalars, slots, rule);
+        sum += change * change;
+    }
+    for (int j = 0; j < OPTIM_LANES; j++)
+        sum += lane[j];
+    return sum;
+}
+
+/* The loop of a rule with `slots` slots; both constants. */
+OPTIM_INLINE void optim_elementwise(struct optim_part *part, int slots, optim_rule *rule)
+{
+    const struct optim_tensor *t = part->tensor;
+    struct optim_scalars scalars = {.lr = (descent_real)t->lr,
+                                    .grad_scale = (descent_real)t->grad_scale,
+                                    .l2 = (descent_real)t->l2,
+                                    .shrink = (descent_real)t->shrink};
+    for (int j = 0; j < OPTIM_CONSTANTS; j++)
+        scalars.k[j] = t->k[j];
+    descent_real *s[OPTIM_SLOTS] = {NULL};
+    for (int j = 0; j < slots; j++)
+        s[j] = t->slot[j] + part->begin;
+    int64_t n = part->end - part->begin;
+    descent_real *value = t->param->value + part->begin;
+    const descent_real *grad = t->param->grad + part->begin;
+    part->sum =
+        part->measure
+            ? optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, true)
+            : optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, false);
+}
+
+#endif

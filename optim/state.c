@@ -1,0 +1,174 @@
+/* The state of an optimizer: declared by its algorithm, saved and restored by name. */
+#include "optim/internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+void optim_free_state(struct optim *optim)
+{
+    for (int i = 1; i < optim->state_count; i++)
+        descent_free(optim->state[i].data);
+    optim->state_count = 0;
+}
+
+/* Room for one more; the outgrown array stays in the arena. */
+static bool grow(struct optim *optim)
+{
+    if (optim->state_count < optim->state_capacity)
+        return true;
+    int capacity = 2 * optim->state_capacity + 16;
+    struct optim_state *state = descent_arena_alloc(optim->arena, (size_t)capacity * sizeof *state);
+    if (!state)
+        return false;
+    if (optim->state_count > 0)
+        memcpy(state, optim->state, (size_t)optim->state_count * sizeof *state);
+    optim->state = state;
+    optim->state_capacity = capacity;
+    return true;
+}
+
+void *optim_state(struct optim_run *run, struct optim_tensor *tensor, const char *name,
+                  enum descent_dtype type, int rank, const int64_t *shape)
+{
+    struct optim *optim = (struct optim *)run;
+    struct descent_tensor state = {.dtype = type, .rank = rank};
+    assert(rank >= 0 && rank <= (int)(sizeof state.shape / sizeof *state.shape));
+    for (int i = 0; i < rank; i++)
+        state.shape[i] = shape[i];
+    state.name = descent_arena_format(optim->arena, tensor ? "%s.%s/%s" : "%s.%s", optim->algorithm->name,
+                                      name, tensor ? tensor->param->name : "");
+    if (!state.name || !grow(optim))
+        return NULL;
+    if (!descent_tensor_bytes(&state, &state.bytes)) {
+        descent_fail(DESCENT_OUT_OF_MEMORY, "state '%s' is larger than any memory", state.name);
+        return NULL;
+    }
+    void *data = descent_alloc(state.bytes);
+    if (!data)
+        return NULL;
+    state.data = data;
+    optim->state[optim->state_count++] = (struct optim_state){.tensor = state, .data = data};
+    return data;
+}
+
+enum descent_status optim_slot(struct optim_run *run, struct optim_tensor *tensor, int slot,
+                               const char *name)
+{
+    const struct descent_param *param = tensor->param;
+    tensor->slot[slot] = optim_state(run, tensor, name, OPTIM_REAL, param->rank, param->shape);
+    return tensor->slot[slot] ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+}
+
+static enum descent_status declare_step(struct optim *optim)
+{
+    struct descent_tensor step = {
+        .dtype = DESCENT_I64, .data = &optim->run.step, .bytes = sizeof optim->run.step};
+    step.name = descent_arena_format(optim->arena, "%s.step", optim->algorithm->name);
+    if (!step.name || !grow(optim))
+        return DESCENT_OUT_OF_MEMORY;
+    optim->state[optim->state_count++] = (struct optim_state){.tensor = step, .data = &optim->run.step};
+    return DESCENT_OK;
+}
+
+enum descent_status optim_declare_state(struct optim *optim)
+{
+    const struct optim_algorithm *algorithm = optim->algorithm;
+    optim_free_state(optim);
+    optim->run.count = optim->count;
+    enum descent_status status = declare_step(optim);
+    for (int i = 0; i < optim->count; i++) {
+        optim->run.tensor[i] = &optim->tensor[i];
+        memset(optim->tensor[i].slot, 0, sizeof optim->tensor[i].slot);
+        for (int slot = 0; slot < OPTIM_SLOTS && algorithm->slots[slot] && !status; slot++)
+            status = optim_slot(&optim->run, &optim->tensor[i], slot, algorithm->slots[slot]);
+    }
+    return !status && algorithm->init ? algorithm->init(&optim->run) : status;
+}
+
+int optim_state_count(const struct optim *optim)
+{
+    return optim->state_count;
+}
+
+struct descent_tensor optim_state_get(const struct optim *optim, int i)
+{
+    assert(i >= 0 && i < optim->state_count);
+    return optim->state[i].tensor;
+}
+
+static const struct descent_tensor *find(const struct descent_tensor *tensors, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(tensors[i].name, name) == 0)
+            return &tensors[i];
+    return NULL;
+}
+
+/* "F32 [6, 1, 5, 5]" */
+static const char *describe(const struct descent_tensor *tensor, char *text, size_t size)
+{
+    static const char *const types[] = {[DESCENT_F32] = "F32",
+                                        [DESCENT_F64] = "F64",
+                                        [DESCENT_I32] = "I32",
+                                        [DESCENT_I64] = "I64",
+                                        [DESCENT_U8] = "U8"};
+    size_t length = (size_t)snprintf(text, size, "%s [", types[tensor->dtype]);
+    for (int i = 0; i < tensor->rank && length < size; i++)
+        length += (size_t)snprintf(text + length, size - length, "%s%lld", i ? ", " : "",
+                                   (long long)tensor->shape[i]);
+    if (length < size)
+        snprintf(text + length, size - length, "]");
+    return text;
+}
+
+static enum descent_status check_state(const struct descent_tensor *own,
+                                       const struct descent_tensor *tensors, int count)
+{
+    const struct descent_tensor *given = find(tensors, count, own->name);
+    if (!given)
+        return descent_fail(DESCENT_MISMATCH, "the optimizer's state '%s' is missing", own->name);
+    size_t shape_bytes = (size_t)own->rank * sizeof own->shape[0];
+    if (given->dtype == own->dtype && given->rank == own->rank &&
+        memcmp(given->shape, own->shape, shape_bytes) == 0)
+        return DESCENT_OK;
+    char found[200], expected[200];
+    return descent_fail(DESCENT_MISMATCH, "the optimizer's state '%s' is %s; expected %s", own->name,
+                        describe(given, found, sizeof found), describe(own, expected, sizeof expected));
+}
+
+/* A tensor under this algorithm's name that is no state of this optimizer belongs to another model or
+ * setting. */
+static enum descent_status check_foreign(const struct optim *optim, const struct descent_tensor *given)
+{
+    size_t length = strlen(optim->algorithm->name);
+    if (strncmp(given->name, optim->algorithm->name, length) != 0 || given->name[length] != '.')
+        return DESCENT_OK;
+    for (int i = 0; i < optim->state_count; i++)
+        if (strcmp(optim->state[i].tensor.name, given->name) == 0)
+            return DESCENT_OK;
+    return descent_fail(DESCENT_MISMATCH, "state '%s' belongs to no parameter or setting of this optimizer",
+                        given->name);
+}
+
+enum descent_status optim_state_load(struct optim *optim, const struct descent_tensor *tensors, int count)
+{
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < optim->state_count && !status; i++)
+        status = check_state(&optim->state[i].tensor, tensors, count);
+    for (int i = 0; i < count && !status; i++)
+        status = check_foreign(optim, &tensors[i]);
+    if (status)
+        return status;
+    int64_t step;
+    const struct descent_tensor *given = find(tensors, count, optim->state[0].tensor.name);
+    memcpy(&step, given->data, sizeof step);
+    if (step < 0)
+        return descent_fail(DESCENT_MISMATCH, "'%s' is %lld; expected a number of steps", given->name,
+                            (long long)step);
+    for (int i = 0; i < optim->state_count; i++) {
+        given = find(tensors, count, optim->state[i].tensor.name);
+        memcpy(optim->state[i].data, given->data, optim->state[i].tensor.bytes);
+    }
+    return DESCENT_OK;
+}
