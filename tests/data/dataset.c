@@ -9,37 +9,12 @@
 static const char sample[] = "../data/sample/fashion-mnist";
 static const char package[] = "/usr/share/datasets/fashion-mnist";
 
-/* A directory of its own for each test, and an environment in which nothing is found. */
-static char root[64];
-
-static int make_root(void **state)
+/* An environment in which nothing is found. */
+static int clear_environment(void **state)
 {
     (void)state;
-    snprintf(root, sizeof root, "/tmp/descent-test-XXXXXX");
-    return !mkdtemp(root) || unsetenv("DESCENT_DATA") || unsetenv("XDG_CACHE_HOME") ||
-           setenv("HOME", root, 1);
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    return system(command);
-}
-
-/* root/NAME, made with its parents; valid until the next call. */
-static const char *directory(const char *name)
-{
-    static char path[256];
-    snprintf(path, sizeof path, "%s/%s", root, name);
-    for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = 0;
-        mkdir(path, 0777);
-        *slash = '/';
-    }
-    mkdir(path, 0777);
-    return path;
+    return unsetenv("DESCENT_DATA") || unsetenv("XDG_CACHE_HOME") ||
+           setenv("HOME", scratch_path("nobody"), 1);
 }
 
 static void expect_error(enum descent_status expected, const char *what, const char *const *words)
@@ -119,21 +94,20 @@ static void fashion_mnist_has_its_published_statistics(void **state)
 static void names_are_looked_for_in_the_documented_order(void **state)
 {
     (void)state;
-    char path[4][256], here[1024];
-    static const char *const places[] = {"home/.cache/descent/mnist", "cache/descent/mnist", "own/mnist",
-                                         "here/mnist"};
-    for (int i = 0; i < 4; i++) {
-        snprintf(path[i], sizeof path[i], "%s", directory(places[i]));
-        write_set(path[i]);
-    }
-    setenv("HOME", directory("home"), 1);
-    expect_found("mnist", path[0]);
-    setenv("XDG_CACHE_HOME", directory("cache"), 1);
-    expect_found("mnist", path[1]);
-    setenv("DESCENT_DATA", directory("own"), 1);
-    expect_found("mnist", path[2]);
+    char here[1024], path[256];
+    write_set("home/.cache/descent/mnist");
+    write_set("cache/descent/mnist");
+    write_set("own/mnist");
+    snprintf(path, sizeof path, "%s", write_set("here/mnist"));
+    setenv("HOME", scratch_path("home"), 1);
+    expect_found("mnist", scratch_path("home/.cache/descent/mnist"));
+    setenv("XDG_CACHE_HOME", scratch_path("cache"), 1);
+    expect_found("mnist", scratch_path("cache/descent/mnist"));
+    setenv("DESCENT_DATA", scratch_path("own"), 1);
+    expect_found("mnist", scratch_path("own/mnist"));
+    expect_found(path, path);
     assert_non_null(getcwd(here, sizeof here));
-    assert_int_equal(chdir(directory("here")), 0);
+    assert_int_equal(chdir(scratch_path("here")), 0);
     expect_found("mnist", "mnist");
     assert_int_equal(chdir(here), 0);
 }
@@ -173,7 +147,8 @@ static void unknown_name_suggests_the_nearest(void **state)
 static void path_without_data_says_what_it_should_hold(void **state)
 {
     (void)state;
-    const char *path = directory("empty");
+    const char *path = scratch_path("empty");
+    assert_int_equal(descent_make_directories(path), DESCENT_OK);
     EXPECT_ERROR(DESCENT_NOT_FOUND, path, path, "train-images-idx3-ubyte");
     EXPECT_ERROR(DESCENT_NOT_FOUND, "data/dataset.c", "data/dataset.c", "expected a directory");
 }
@@ -185,8 +160,7 @@ static void missing_file_is_named(void **state)
                                         "t10k-labels-idx1-ubyte"};
     for (int i = 0; i < 3; i++) {
         char file[512];
-        const char *path = directory("set");
-        write_set(path);
+        const char *path = write_set("incomplete");
         snprintf(file, sizeof file, "%s/%s", path, files[i]);
         assert_int_equal(unlink(file), 0);
         EXPECT_ERROR(DESCENT_NOT_FOUND, path, path, files[i], "missing");
@@ -196,49 +170,54 @@ static void missing_file_is_named(void **state)
 static void all_spellings_are_recognized_by_content(void **state)
 {
     (void)state;
-    const char *path = directory("spelled");
     struct bytes images = idx_images(6, 4, 5), labels = idx_labels(6, 3);
     struct bytes zipped_images = gzip_stored(&images), zipped_labels = gzip_stored(&labels);
-    write_file(path, "train-images.idx3-ubyte", &images);
-    write_file(path, "train-labels.idx1-ubyte.gz", &zipped_labels);
-    write_file(path, "t10k-images-idx3-ubyte", &zipped_images); /* gzip without saying so */
-    write_file(path, "t10k-labels-idx1-ubyte.gz", &labels);     /* and the reverse */
+    write_file("spelled", "train-images.idx3-ubyte", &images);
+    write_file("spelled", "train-labels.idx1-ubyte.gz", &zipped_labels);
+    write_file("spelled", "t10k-images-idx3-ubyte", &zipped_images); /* gzip without saying so */
+    write_file("spelled", "t10k-labels-idx1-ubyte.gz", &labels);     /* and the reverse */
+    const char *path = scratch_path("spelled");
     expect_found(path, path);
+}
+
+static void malformed_file_is_named_with_its_path(void **state)
+{
+    (void)state;
+    struct bytes images = idx_header(3, 1U << 31, 28, 28);
+    write_set("promising");
+    write_file("promising", "train-images-idx3-ubyte", &images);
+    EXPECT_ERROR(DESCENT_BAD_FORMAT, scratch_path("promising"),
+                 scratch_path("promising/train-images-idx3-ubyte"), "promises 2147483648 x 28 x 28");
 }
 
 static void counts_that_differ_name_both_files(void **state)
 {
     (void)state;
-    const char *path = directory("set");
-    write_set(path);
     struct bytes labels = idx_labels(7, 3);
-    write_file(path, "train-labels-idx1-ubyte", &labels);
-    EXPECT_ERROR(DESCENT_MISMATCH, path, "train-images-idx3-ubyte holds 6 images",
+    write_set("uneven");
+    write_file("uneven", "train-labels-idx1-ubyte", &labels);
+    EXPECT_ERROR(DESCENT_MISMATCH, scratch_path("uneven"), "train-images-idx3-ubyte holds 6 images",
                  "train-labels-idx1-ubyte holds 7 labels");
 }
 
 static void image_sizes_that_differ_are_an_error(void **state)
 {
     (void)state;
-    const char *path = directory("set");
-    write_set(path);
     struct bytes images = idx_images(3, 5, 4);
-    write_file(path, "t10k-images-idx3-ubyte", &images);
-    EXPECT_ERROR(DESCENT_MISMATCH, path, path, "4 x 5 x 1", "5 x 4 x 1");
+    write_set("sizes");
+    write_file("sizes", "t10k-images-idx3-ubyte", &images);
+    EXPECT_ERROR(DESCENT_MISMATCH, scratch_path("sizes"), scratch_path("sizes"), "4 x 5 x 1", "5 x 4 x 1");
 }
 
 static void oversized_images_are_an_error(void **state)
 {
     (void)state;
-    const char *path = directory("set");
-    write_set(path);
     struct bytes labels = idx_labels(1, 1), images = idx_header(3, 1, 1, 16385);
-    write_file(path, "train-images-idx3-ubyte", &images);
-    write_file(path, "train-labels-idx1-ubyte", &labels);
-    char file[512];
-    snprintf(file, sizeof file, "%s/train-images-idx3-ubyte", path);
-    assert_int_equal(truncate(file, 16 + 16385), 0); /* grows it with zeros */
-    EXPECT_ERROR(DESCENT_BAD_FORMAT, path, "train-images-idx3-ubyte", "1 x 16385", "16384");
+    write_set("wide");
+    write_file("wide", "train-images-idx3-ubyte", &images);
+    write_file("wide", "train-labels-idx1-ubyte", &labels);
+    assert_int_equal(truncate(scratch_path("wide/train-images-idx3-ubyte"), 16 + 16385), 0); /* grows it */
+    EXPECT_ERROR(DESCENT_BAD_FORMAT, scratch_path("wide"), "train-images-idx3-ubyte", "1 x 16385", "16384");
 }
 
 static void label_out_of_range_is_located(void **state)
@@ -246,10 +225,10 @@ static void label_out_of_range_is_located(void **state)
     (void)state;
     struct bytes labels = idx_labels(3, 3);
     labels.at[8 + 2] = 10;
-    const char *path = directory("mnist"); /* takes its ten classes from the name */
-    write_set(path);
-    write_file(path, "t10k-labels-idx1-ubyte", &labels);
-    EXPECT_ERROR(DESCENT_BAD_FORMAT, path, path, "test label 2 is 10", "0 .. 9", "mnist");
+    write_set("out/mnist"); /* takes its ten classes from the name */
+    write_file("out/mnist", "t10k-labels-idx1-ubyte", &labels);
+    EXPECT_ERROR(DESCENT_BAD_FORMAT, scratch_path("out/mnist"), scratch_path("out/mnist"),
+                 "test label 2 is 10", "0 .. 9", "named mnist");
 }
 
 static void unnamed_classes_are_counted_by_label(void **state)
@@ -258,10 +237,9 @@ static void unnamed_classes_are_counted_by_label(void **state)
     struct data_set *set;
     struct bytes labels = idx_labels(3, 3);
     labels.at[8 + 2] = 12;
-    const char *path = directory("mine");
-    write_set(path);
-    write_file(path, "t10k-labels-idx1-ubyte", &labels);
-    assert_int_equal(data_open(path, &set), DESCENT_OK);
+    write_set("mine");
+    write_file("mine", "t10k-labels-idx1-ubyte", &labels);
+    assert_int_equal(data_open(scratch_path("mine"), &set), DESCENT_OK);
     assert_string_equal(data_describe(set)->name, "mine");
     assert_int_equal(data_describe(set)->classes, 13);
     assert_string_equal(data_describe(set)->class_names[12], "12");
@@ -272,17 +250,14 @@ static void set_is_named_after_its_directory_however_written(void **state)
 {
     (void)state;
     struct data_set *set;
-    char path[300];
-    const char *plain = directory("mnist");
-    write_set(plain);
-    snprintf(path, sizeof path, "%s/../mnist/", plain);
-    assert_int_equal(data_open(path, &set), DESCENT_OK);
+    write_set("written/mnist");
+    assert_int_equal(data_open(scratch_path("written/mnist/../mnist/"), &set), DESCENT_OK);
     assert_string_equal(data_describe(set)->name, "mnist");
     assert_int_equal(data_describe(set)->classes, 10);
     data_free(set);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, make_root, remove_root)
+#define TEST(function) cmocka_unit_test_setup(function, clear_environment)
 
 int main(void)
 {
@@ -296,6 +271,7 @@ int main(void)
         TEST(path_without_data_says_what_it_should_hold),
         TEST(missing_file_is_named),
         TEST(all_spellings_are_recognized_by_content),
+        TEST(malformed_file_is_named_with_its_path),
         TEST(counts_that_differ_name_both_files),
         TEST(image_sizes_that_differ_are_an_error),
         TEST(oversized_images_are_an_error),

@@ -3,12 +3,11 @@
 #ifndef DESCENT_TESTS_DATA_IDX_FILES_H
 #define DESCENT_TESTS_DATA_IDX_FILES_H
 
+#include "base/file.h"
+#include "tests/scratch.h"
 #include "tests/test.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct bytes {
     size_t size;
@@ -75,18 +74,17 @@ static inline struct bytes gzip_stored(const struct bytes *content)
     return file;
 }
 
+/* DIRECTORY/NAME in the test's scratch directory, where DIRECTORY is made. */
 static inline void write_file(const char *directory, const char *name, const struct bytes *file)
 {
-    char path[1024];
+    char path[128];
+    assert_int_equal(descent_make_directories(scratch_path(directory)), DESCENT_OK);
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    FILE *stream = fopen(path, "wb");
-    assert_non_null(stream);
-    assert_int_equal(fwrite(file->at, 1, file->size, stream), file->size);
-    assert_int_equal(fclose(stream), 0);
+    scratch_file(path, file->at, file->size);
 }
 
-/* A data set of 6 + 3 images of 4 x 5 pixels in 3 classes, plain. */
-static inline void write_set(const char *directory)
+/* A data set of 6 + 3 images of 4 x 5 pixels in 3 classes, plain; returns its path. */
+static inline const char *write_set(const char *directory)
 {
     struct bytes images = idx_images(6, 4, 5), labels = idx_labels(6, 3);
     write_file(directory, "train-images-idx3-ubyte", &images);
@@ -95,6 +93,7 @@ static inline void write_set(const char *directory)
     labels = idx_labels(3, 3);
     write_file(directory, "t10k-images-idx3-ubyte", &images);
     write_file(directory, "t10k-labels-idx1-ubyte", &labels);
+    return scratch_path(directory);
 }
 
 #endif
