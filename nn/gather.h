@@ -25,6 +25,7 @@ enum { NN_TILE_1 = 12, NN_TILE_2 = 6 };
 
 struct nn_tap {
     ptrdiff_t in, weight; /* in floats */
+    int row;              /* input row that output row 0 reads; taps are in ascending order of it */
 };
 
 struct nn_gather {
@@ -36,22 +37,23 @@ struct nn_gather {
     int vectors;       /* V: 1 or 2 */
     int lanes;         /* output channels that exist, at most V * NN_LANES */
     bool add, relu;
+    bool hangs; /* the last vector may hang over into the next pixel, which is stored later */
 };
 
 NN_INLINE void nn_gather_store(const struct nn_gather *g, float *out, nn_vector value, int lanes)
 {
     float spill[NN_LANES];
-    if (lanes >= NN_LANES) {
-        if (g->add)
-            value += nn_vector_load(out);
-        nn_vector_store(out, g->relu ? nn_vector_relu(value) : value);
+    if (g->add && (lanes >= NN_LANES || g->hangs))
+        value += nn_vector_first(nn_vector_load(out), lanes);
+    if (g->relu)
+        value = nn_vector_relu(value);
+    if (lanes >= NN_LANES || g->hangs) {
+        nn_vector_store(out, value);
         return;
     }
     nn_vector_store(spill, value);
-    for (int k = 0; k < lanes; k++) {
-        float sum = g->add ? spill[k] + out[k] : spill[k];
-        out[k] = g->relu && sum < 0 ? 0 : sum;
-    }
+    for (int k = 0; k < lanes; k++)
+        out[k] = g->add ? out[k] + spill[k] : spill[k];
 }
 
 /* R and V are constants where this is inlined. */
@@ -78,6 +80,17 @@ NN_INLINE void nn_gather_tile(const int R, const int V, const struct nn_gather *
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++)
             nn_gather_store(g, out + r * g->out_pixel + v * NN_LANES, sum[r][v], g->lanes - v * NN_LANES);
+}
+
+/* Leaves out the taps that read input rows outside 0 .. height-1, when the output is `offset` rows below
+ * row 0. */
+static inline struct nn_gather nn_gather_inside(struct nn_gather g, int offset, int height)
+{
+    while (g.taps && g.tap->row + offset < 0)
+        g.tap++, g.taps--;
+    while (g.taps && g.tap[g.taps - 1].row + offset >= height)
+        g.taps--;
+    return g;
 }
 
 /* One row of `width` output pixels, in tiles of nearly equal size. */

@@ -217,22 +217,25 @@ static void plan(const nn_node *node, int batch, bool training, int threads, str
     needs->backward = scratch + (size_t)(chunks_of(&g, batch) * g.partial) * sizeof(float);
 }
 
-/* A sample of x with its border of zeros; x itself when there is no padding. */
+/* A sample of x inside the copy's border of zeros, which is there already; x itself when there is no
+ * padding. */
 static const float *pad_input(const struct geometry *g, const float *x, float *copy)
 {
     if (!g->x_copy)
         return x;
-    int64_t row = (int64_t)g->x.width * g->x.channels, border = (int64_t)g->padding * g->x.channels,
-            pitch = row + 2 * border;
-    memset(copy, 0, (size_t)(g->padding * pitch) * sizeof(float));
-    float *to = copy + g->padding * pitch;
-    for (int i = 0; i < g->x.height; i++, to += pitch) {
-        memset(to, 0, (size_t)border * sizeof(float));
-        memcpy(to + border, x + i * row, (size_t)row * sizeof(float));
-        memset(to + border + row, 0, (size_t)border * sizeof(float));
-    }
-    memset(to, 0, (size_t)(g->padding * pitch) * sizeof(float));
+    int64_t row = (int64_t)g->x.width * g->x.channels, pitch = (int64_t)g->x_width * g->x.channels;
+    float *to = copy + g->padding * (pitch + g->x.channels);
+    for (int i = 0; i < g->x.height; i++, to += pitch)
+        memcpy(to, x + i * row, (size_t)row * sizeof(float));
     return copy;
+}
+
+/* Whether pixels of a row may be stored as whole vectors: what hangs over is stored later, and inside the
+ * sample. */
+static bool may_hang(struct nn_shape shape, int groups, int row)
+{
+    int64_t behind = (int64_t)(shape.height - 1 - row) * shape.width * shape.channels;
+    return groups == 1 && shape.channels < NN_LANES && behind >= NN_LANES;
 }
 
 /* ---- Forward ---- */
@@ -247,8 +250,11 @@ static int forward_taps(const struct geometry *g, int vectors, struct nn_tap *ta
     *run = rows ? g->kernel * g->in.channels : g->in.channels;
     for (int i = 0; i < g->kernel; i++)
         for (int j = 0; j < across; j++)
-            tap[i * across + j] = (struct nn_tap){i * pitch + (int64_t)j * g->dilation * g->x.channels,
-                                                  (int64_t)(i * across + j) * *run * lanes};
+            tap[i * across + j] = (struct nn_tap){
+                .in = i * pitch + (int64_t)j * g->dilation * g->x.channels,
+                .weight = (int64_t)(i * across + j) * *run * lanes,
+                .row = i * g->dilation - g->padding,
+            };
     return g->kernel * across;
 }
 
@@ -268,12 +274,15 @@ static void forward_sample(const struct nn_call *call, const struct geometry *g,
                                        .lanes = g->out.channels - first,
                                        .relu = call->relu};
             gather.taps = forward_taps(g, vectors, tap, &gather.run);
-            for (int i = 0; i < g->y.height; i++)
-                nn_gather_row(&gather,
+            for (int i = 0; i < g->y.height; i++) {
+                struct nn_gather inside = nn_gather_inside(gather, i * g->stride, g->x.height);
+                inside.hangs = may_hang(g->y, g->groups, i);
+                nn_gather_row(&inside,
                               x + (int64_t)i * g->stride * g->x_width * g->x.channels +
                                   group * g->in.channels,
                               y + (int64_t)i * g->y.width * g->y.channels + group * g->out.channels + first,
                               g->y.width);
+            }
             weight += g->taps * vectors * NN_LANES;
         }
 }
@@ -284,6 +293,7 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
     float *copy = (float *)call->workspace + thread * round_lines(g.x_copy);
     int64_t begin, end;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
+    memset(copy, 0, (size_t)g.x_copy * sizeof(float));
     for (int64_t s = begin; s < end; s++)
         forward_sample(call, &g, pad_input(&g, call->x[0] + s * nn_size(g.x), copy),
                        call->y + s * nn_size(g.y));
@@ -297,28 +307,34 @@ static void forward(const struct nn_call *call)
 
 /* ---- Backward ---- */
 
-/* A sample of dy, masked by the fused ReLU, with a border of zeros; its sum over pixels is added to bias.
- */
-static void pad_gradient(const struct nn_call *call, const struct geometry *g, int64_t s, float *copy,
-                         float *bias)
+/* A sample of dy, masked by the fused ReLU, inside the copy's border of zeros. */
+static void pad_gradient(const struct nn_call *call, const struct geometry *g, int64_t s, float *copy)
 {
+    int64_t row = (int64_t)g->y.width * g->y.channels, pitch = (int64_t)g->y_width * g->y.channels;
     const float *dy = call->dy + s * nn_size(g->y), *y = call->y + s * nn_size(g->y);
-    int64_t pitch = (int64_t)g->y_width * g->y.channels;
-    memset(copy, 0, (size_t)g->y_copy * sizeof(float));
-    for (int i = 0; i < g->y.height; i++) {
-        float *restrict to = copy + (g->low + i) * pitch + (int64_t)g->low * g->y.channels;
-        int64_t row = (int64_t)g->y.width * g->y.channels;
+    float *restrict to = copy + g->low * (pitch + g->y.channels);
+    for (int i = 0; i < g->y.height; i++, to += pitch, dy += row, y += row)
         if (call->relu)
             for (int64_t k = 0; k < row; k++)
-                to[k] = y[i * row + k] > 0 ? dy[i * row + k] : 0;
+                to[k] = y[k] > 0 ? dy[k] : 0;
         else
-            memcpy(to, dy + i * row, (size_t)row * sizeof(float));
-        for (int j = 0; j < g->y.width; j++)
-            for (int group = 0; group < g->groups; group++)
-                for (int k = 0; k < g->out.channels; k++)
-                    bias[group * (g->taps + 1) * g->out.padded + k] +=
-                        to[j * g->y.channels + group * g->out.channels + k];
-    }
+            memcpy(to, dy, (size_t)row * sizeof(float));
+}
+
+/* The bias gradient of one sample: the sum of dy's copy over pixels (the border adds zeros), to the last
+ * row of each group's sum. */
+static void bias_sample(const struct geometry *g, const float *dy, float *sum)
+{
+    int64_t pixels = (int64_t)g->y_height * g->y_width;
+    for (int group = 0; group < g->groups; group++)
+        for (int k = 0; k < g->out.padded; k += NN_LANES) {
+            const float *from = dy + group * g->out.channels + k;
+            float *to = sum + group * (g->taps + 1) * g->out.padded + g->taps * g->out.padded + k;
+            nn_vector total[2] = {nn_vector_load(to)};
+            for (int64_t p = 0; p < pixels; p++, from += g->y.channels)
+                total[p & 1] += nn_vector_load(from);
+            nn_vector_store(to, total[0] + total[1]);
+        }
 }
 
 /* dx rows r and columns c with r = row, c = column (mod stride) read dy through the same taps: those with
@@ -335,9 +351,11 @@ static int backward_taps(const struct geometry *g, int vectors, int row, int col
             int up = row + g->padding - i * g->dilation, left = column + g->padding - j * g->dilation;
             if (up % g->stride || left % g->stride)
                 continue;
-            tap[count++] =
-                (struct nn_tap){(g->low + up / g->stride) * pitch + (g->low + left / g->stride) * channels,
-                                (int64_t)(area - 1 - i * g->kernel - j) * g->out.channels * lanes};
+            tap[count++] = (struct nn_tap){
+                .in = (g->low + up / g->stride) * pitch + (g->low + left / g->stride) * channels,
+                .weight = (int64_t)(area - 1 - i * g->kernel - j) * g->out.channels * lanes,
+                .row = up / g->stride,
+            };
         }
     return count;
 }
@@ -347,9 +365,12 @@ static void backward_class(const struct geometry *g, const struct nn_gather *gat
                            const float *dy, float *dx)
 {
     int width = (g->x.width - column + g->stride - 1) / g->stride;
-    for (int i = row; i < g->x.height; i += g->stride)
-        nn_gather_row(gather, dy + (int64_t)(i / g->stride) * g->y_width * g->y.channels,
+    for (int i = row; i < g->x.height; i += g->stride) {
+        struct nn_gather inside = nn_gather_inside(*gather, i / g->stride, g->y.height);
+        inside.hangs = g->stride == 1 && may_hang(g->x, g->groups, i);
+        nn_gather_row(&inside, dy + (int64_t)(i / g->stride) * g->y_width * g->y.channels,
                       dx + ((int64_t)i * g->x.width + column) * g->x.channels, width);
+    }
 }
 
 static void backward_sample(const struct nn_call *call, const struct geometry *g, const float *dy,
@@ -471,9 +492,12 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
     float *partial = partial_of(call, &g, chunk);
     int64_t begin, end;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
+    memset(x_copy, 0, (size_t)g.x_copy * sizeof(float));
+    memset(y_copy, 0, (size_t)g.y_copy * sizeof(float));
     memset(partial, 0, (size_t)g.partial * sizeof(float));
     for (int64_t s = begin; s < end; s++) {
-        pad_gradient(call, &g, s, y_copy, partial + g.taps * g.out.padded);
+        pad_gradient(call, &g, s, y_copy);
+        bias_sample(&g, y_copy, partial);
         if (call->param[0]->grad)
             weight_sample(&g, pad_input(&g, call->x[0] + s * nn_size(g.x), x_copy), y_copy, partial);
         if (call->dx[0])

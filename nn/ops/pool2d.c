@@ -77,13 +77,6 @@ NN_INLINE void store_lanes(float *to, nn_vector value, int lanes)
     memcpy(to, part, sizeof(float) * (size_t)lanes);
 }
 
-/* The first `lanes` lanes of value, zeros behind them. */
-NN_INLINE nn_vector first_lanes(nn_vector value, int lanes)
-{
-    static const int32_t index[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return nn_vector_and(value, nn_mask_load(index) < lanes);
-}
-
 /* What one output pixel and its window have to do with each other; `maximum` and `forward` are constants
  * where this is inlined. The first of equal maxima takes the gradient, NaN wins, as in PyTorch. */
 NN_INLINE void pixel(const struct nn_call *call, struct window w, const float *x, float *y, const float *dy,
@@ -98,7 +91,7 @@ NN_INLINE void pixel(const struct nn_call *call, struct window w, const float *x
         if (forward && maximum)
             best = load_lanes(x + w.top * pitch + w.left * channels + c, lanes);
         if (!forward) {
-            gradient = first_lanes(load_lanes(dy + c, lanes), left);
+            gradient = nn_vector_first(load_lanes(dy + c, lanes), left);
             best = maximum ? load_lanes(y + c, lanes) : best;
         }
         for (ptrdiff_t i = w.top; i < w.bottom; i++)
@@ -127,6 +120,7 @@ NN_INLINE void pixel(const struct nn_call *call, struct window w, const float *x
 NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool maximum, bool forward)
 {
     int64_t begin, end, in = nn_size(call->in), out = nn_size(call->out);
+    int64_t padded = (call->in.channels + NN_LANES - 1) / NN_LANES * NN_LANES;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     for (int64_t s = begin; s < end; s++) {
         const float *x = call->x[0] + s * in;
@@ -136,9 +130,10 @@ NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool max
         for (int row = 0; row < call->out.height; row++)
             for (int column = 0; column < call->out.width; column++) {
                 struct window w = window_at(call, row, column);
-                bool last_pixel = row == call->out.height - 1 && column == call->out.width - 1;
-                bool exact = last_pixel || (w.bottom == call->in.height && w.right == call->in.width);
-                int64_t at = s * out + ((int64_t)row * call->out.width + column) * call->out.channels;
+                int64_t y_at = ((int64_t)row * call->out.width + column) * call->out.channels;
+                int64_t x_at = ((w.bottom - 1) * (int64_t)call->in.width + w.right - 1) * call->in.channels;
+                bool exact = y_at + padded > out || x_at + padded > in;
+                int64_t at = s * out + y_at;
                 pixel(call, w, x, call->y + at, call->dy + (forward ? 0 : at), dx, exact, maximum, forward);
             }
     }
