@@ -41,7 +41,10 @@ struct data_set;
  * directories hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
  * t10k-labels-idx1-ubyte, also spelled with .idx3- and .idx1-, plain or gzipped. DESCENT_NOT_FOUND lists
  * the places searched; DESCENT_BAD_FORMAT and DESCENT_MISMATCH name the file, what it holds and what was
- * expected. On failure *set is NULL. */
+ * expected. On failure *set is NULL.
+ *
+ * The classes of a directory that is named like a known data set are that set's; other sets have as many
+ * classes as their largest label says, at most DATA_MAX_CLASSES. */
 enum descent_status data_open(const char *what, struct data_set **set);
 void data_free(struct data_set *set);
 

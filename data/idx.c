@@ -139,16 +139,6 @@ enum descent_status data_idx_read(struct data_stream *stream, int rank, struct d
     return status;
 }
 
-static enum descent_status read_file(const char *path, int rank, struct data_idx *idx)
-{
-    struct data_stream *stream;
-    enum descent_status status = data_stream_open(path, &stream);
-    if (status == DESCENT_OK)
-        status = data_idx_read(stream, rank, idx);
-    data_stream_close(stream);
-    return status;
-}
-
 /* Looks for DIRECTORY/STEM-idxRANK-ubyte in its four spellings. */
 static bool find(const char *directory, const char *stem, int rank, char path[PATH_MAX])
 {
@@ -162,52 +152,58 @@ static bool find(const char *directory, const char *stem, int rank, char path[PA
     return false;
 }
 
-static enum descent_status find_or_fail(const char *directory, const char *stem, int rank,
-                                        char path[PATH_MAX])
+/* Finds and reads one of the files; `path` is where it was. */
+static enum descent_status read_file(const char *directory, const char *stem, int rank,
+                                     struct data_idx *idx, char path[PATH_MAX])
 {
-    if (find(directory, stem, rank, path))
-        return DESCENT_OK;
-    return descent_fail(DESCENT_NOT_FOUND, "%s: %s-idx%d-ubyte is missing, plain or .gz", directory, stem,
-                        rank);
+    if (!find(directory, stem, rank, path))
+        return descent_fail(DESCENT_NOT_FOUND, "%s: %s-idx%d-ubyte is missing, plain or .gz", directory,
+                            stem, rank);
+    struct data_stream *stream;
+    enum descent_status status = data_stream_open(path, &stream);
+    if (status == DESCENT_OK)
+        status = data_idx_read(stream, rank, idx);
+    data_stream_close(stream);
+    return status;
+}
+
+static enum descent_status read_part(const char *directory, const char *part, struct data_idx *images,
+                                     struct data_idx *labels)
+{
+    char stem[32], images_path[PATH_MAX], labels_path[PATH_MAX];
+    snprintf(stem, sizeof stem, "%s-images", part);
+    enum descent_status status = read_file(directory, stem, 3, images, images_path);
+    if (status != DESCENT_OK)
+        return status;
+    snprintf(stem, sizeof stem, "%s-labels", part);
+    status = read_file(directory, stem, 1, labels, labels_path);
+    if (status != DESCENT_OK)
+        return status;
+    if (images->shape[0] != labels->shape[0])
+        return descent_fail(DESCENT_MISMATCH,
+                            "%s holds %" PRIu32 " images, but %s holds %" PRIu32 " labels", images_path,
+                            images->shape[0], labels_path, labels->shape[0]);
+    if (images->shape[1] > DATA_MAX_SIDE || images->shape[2] > DATA_MAX_SIDE)
+        return descent_fail(DESCENT_BAD_FORMAT,
+                            "%s: images of %" PRIu32 " x %" PRIu32 " pixels, at most %d a side expected",
+                            images_path, images->shape[1], images->shape[2], DATA_MAX_SIDE);
+    return DESCENT_OK;
 }
 
 static enum descent_status open_part(const char *directory, const char *part, struct data_source **source)
 {
-    char stem[32], images_path[PATH_MAX], labels_path[PATH_MAX];
     struct data_idx images = {0}, labels = {0};
-    int32_t *classes = NULL;
-    snprintf(stem, sizeof stem, "%s-images", part);
-    enum descent_status status = find_or_fail(directory, stem, 3, images_path);
-    snprintf(stem, sizeof stem, "%s-labels", part);
-    if (status == DESCENT_OK)
-        status = find_or_fail(directory, stem, 1, labels_path);
-    if (status == DESCENT_OK)
-        status = read_file(labels_path, 1, &labels);
-    if (status == DESCENT_OK)
-        status = read_file(images_path, 3, &images);
-    if (status != DESCENT_OK)
-        goto failed;
-    if (images.shape[0] != labels.shape[0]) {
-        status =
-            descent_fail(DESCENT_MISMATCH, "%s holds %" PRIu32 " images, but %s holds %" PRIu32 " labels",
-                         images_path, images.shape[0], labels_path, labels.shape[0]);
-        goto failed;
+    enum descent_status status = read_part(directory, part, &images, &labels);
+    if (status == DESCENT_OK) {
+        int32_t *classes = malloc(labels.size * sizeof *classes);
+        for (size_t i = 0; classes && i < labels.size; i++)
+            classes[i] = labels.bytes[i];
+        *source = data_source_in_memory(images.shape[0], (int)images.shape[1], (int)images.shape[2], 1,
+                                        images.bytes, classes);
+        images.bytes = NULL; /* the source's now */
+        if (!*source)
+            status = DESCENT_OUT_OF_MEMORY;
     }
-    if (images.shape[1] > DATA_MAX_SIDE || images.shape[2] > DATA_MAX_SIDE) {
-        status = descent_fail(DESCENT_BAD_FORMAT,
-                              "%s: images of %" PRIu32 " x %" PRIu32 " pixels, at most %d a side expected",
-                              images_path, images.shape[1], images.shape[2], DATA_MAX_SIDE);
-        goto failed;
-    }
-    classes = malloc(labels.shape[0] * sizeof *classes);
-    for (uint32_t i = 0; classes && i < labels.shape[0]; i++)
-        classes[i] = labels.bytes[i];
-    free(labels.bytes);
-    *source = data_source_in_memory(images.shape[0], (int)images.shape[1], (int)images.shape[2], 1,
-                                    images.bytes, classes);
-    return *source ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
-
-failed:
     free(images.bytes);
     free(labels.bytes);
     return status;
