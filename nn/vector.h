@@ -11,6 +11,7 @@
 #define NN_VECTOR_BYTES 16
 #endif
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,6 +33,45 @@ NN_INLINE nn_vector nn_vector_load(const float *from)
 NN_INLINE void nn_vector_store(float *to, nn_vector value)
 {
     *(nn_vector *)to = value;
+}
+
+NN_INLINE nn_vector nn_vector_all(float value)
+{
+    return value - (nn_vector){0};
+}
+
+/* Loads and stores of `count` > 0 floats, the lanes past them 0 and left alone: for the ends of rows. */
+NN_INLINE nn_vector nn_vector_load_part(const float *from, int64_t count)
+{
+    if (count >= NN_LANES)
+        return nn_vector_load(from);
+    nn_vector value = {0};
+    memcpy(&value, from, (size_t)count * sizeof *from);
+    return value;
+}
+
+NN_INLINE void nn_vector_store_part(float *to, nn_vector value, int64_t count)
+{
+    if (count >= NN_LANES)
+        nn_vector_store(to, value);
+    else
+        memcpy(to, &value, (size_t)count * sizeof *to);
+}
+
+/* to = value or, with `add`, to += value: how a gradient arrives */
+NN_INLINE void nn_vector_put(float *to, bool add, nn_vector value, int64_t count)
+{
+    if (add)
+        value += nn_vector_load_part(to, count);
+    nn_vector_store_part(to, value, count);
+}
+
+NN_INLINE float nn_vector_sum(nn_vector value)
+{
+    float sum = 0;
+    for (int k = 0; k < NN_LANES; k++)
+        sum += value[k];
+    return sum;
 }
 
 NN_INLINE nn_mask nn_mask_load(const int32_t *from)
