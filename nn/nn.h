@@ -119,7 +119,8 @@ struct nn_plain_options {
 
 /* Normalizes each channel over batch, height and width (torch.nn.BatchNorm1d/2d): in training by the
  * batch's own mean and (biased) variance, else by the running ones. running = (1 - momentum) running +
- * momentum batch, with the unbiased variance. */
+ * momentum batch, with the unbiased variance. A batch with one number a channel, which PyTorch refuses,
+ * normalizes to 0 and leaves the running statistics alone. There is no num_batches_tracked. */
 struct nn_batch_norm_options {
     nn_node *x;
     double eps;      /* default 1e-5 */
