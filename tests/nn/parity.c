@@ -1,9 +1,11 @@
-/* The networks of models/ beside PyTorch's: one training step in float64. What the vectors hold, and the
- * formula for what they do not, is told in tests/vectors/make_parity.py. */
+/* The networks of models/ beside PyTorch's: one training step in float64, and what two optimizers do with
+ * the first steps of lenet5. What the vectors hold, and the formula for what they do not, is told in
+ * tests/vectors/make_parity.py. */
 #include "base/memory.h"
 #include "base/random.h"
 #include "base/safetensors.h"
 #include "models/models.h"
+#include "optim/optim.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -212,10 +214,43 @@ static void lenet5_steps_as_in_pytorch(void **state)
     check_step("lenet5", (struct nn_shape){1, 28, 28}, EVERYTHING_OFF);
 }
 
+static void check_trajectory(const char *name, const char *spec)
+{
+    struct network network = {0};
+    open_network(&network, "lenet5", (struct nn_shape){1, 28, 28}, 0);
+    const struct descent_tensor *losses = find(&network, "trajectory.", name);
+    assert_non_null(losses);
+    struct optim *optim = optim_new(spec, network.params, network.param_count);
+    if (!optim)
+        fail_msg("%s", descent_error());
+    for (int i = 0; i < (int)losses->shape[0]; i++) {
+        double loss = step(&network, i), expected = element(losses, i);
+        if (!(fabs(loss - expected) <= 1e-4 * expected))
+            fail_msg("%s: loss %.7g before step %d, expected %.7g", spec, loss, i + 1, expected);
+        assert_int_equal(optim_step(optim), DESCENT_OK);
+    }
+    optim_free(optim);
+    close_network(&network);
+}
+
+static void momentum_trains_lenet5_as_in_pytorch(void **state)
+{
+    (void)state;
+    check_trajectory("momentum", "momentum:lr=0.1,momentum=0.9,weight_decay=0.01");
+}
+
+static void adamw_trains_lenet5_as_in_pytorch(void **state)
+{
+    (void)state;
+    check_trajectory("adamw", "adamw:lr=0.003,weight_decay=0.1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lenet5_steps_as_in_pytorch),
+        cmocka_unit_test(momentum_trains_lenet5_as_in_pytorch),
+        cmocka_unit_test(adamw_trains_lenet5_as_in_pytorch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
