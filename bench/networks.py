@@ -1,8 +1,7 @@
-"""The zoo of models/ once more, in PyTorch: what descent is timed against (training.py) and checked against
-(tests/vectors/make_parity.py). Parameter names and shapes are those of models/. Not a dependency of descent.
+"""The zoo of models/ once more, in PyTorch, with the same names and shapes of parameters: descent is timed
+beside it (training.py) and checked against it (tests/vectors/make_parity.py), but does not need it.
 """
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
