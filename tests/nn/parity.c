@@ -214,6 +214,20 @@ static void lenet5_steps_as_in_pytorch(void **state)
     check_step("lenet5", (struct nn_shape){1, 28, 28}, EVERYTHING_OFF);
 }
 
+static void cnn_steps_as_in_pytorch(void **state)
+{
+    (void)state;
+    check_step("cnn", (struct nn_shape){1, 28, 28}, 0);
+    check_step("cnn", (struct nn_shape){1, 28, 28}, EVERYTHING_OFF);
+}
+
+static void resnet20_steps_as_in_pytorch(void **state)
+{
+    (void)state;
+    check_step("resnet20", (struct nn_shape){3, 32, 32}, 0);
+    check_step("resnet20", (struct nn_shape){3, 32, 32}, EVERYTHING_OFF);
+}
+
 static void check_trajectory(const char *name, const char *spec)
 {
     struct network network = {0};
@@ -249,6 +263,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lenet5_steps_as_in_pytorch),
+        cmocka_unit_test(cnn_steps_as_in_pytorch),
+        cmocka_unit_test(resnet20_steps_as_in_pytorch),
         cmocka_unit_test(momentum_trains_lenet5_as_in_pytorch),
         cmocka_unit_test(adamw_trains_lenet5_as_in_pytorch),
     };
