@@ -340,6 +340,10 @@ double nn_loss(const nn_plan *plan);
  * without reuse, of any node. NULL if the plan does not keep that node. */
 const float *nn_value(const nn_plan *plan, const nn_node *node);
 
+/* How many of the first n samples of the last nn_forward have their largest logit at the label; the first
+ * of equals counts. 0 if the plan does not keep `logits`. */
+int nn_count_correct(const nn_plan *plan, const nn_node *logits, const int32_t *labels, int n);
+
 /* Dropout masks are a function of (seed, step): a training plan counts its nn_forward calls from 0. Set it
  * to resume, or to repeat a step. */
 void nn_set_step(nn_plan *plan, uint64_t step);
