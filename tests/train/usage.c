@@ -1,0 +1,196 @@
+/* What a user can get wrong on the command line of `train`: each has its message and its exit code. */
+#include "tests/train/program.h"
+
+#include <dirent.h>
+
+static void must_fail(int code, const char *fragment, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void must_fail(int code, const char *fragment, const char *format, ...)
+{
+    char arguments[2048];
+    va_list list;
+    va_start(list, format);
+    assert_true(vsnprintf(arguments, sizeof arguments, format, list) < (int)sizeof arguments);
+    va_end(list);
+    struct program program = program_run("%s", arguments);
+    program_must_say(&program, code, fragment);
+    assert_string_equal(program.out, "");
+    program_free(&program);
+}
+
+static void wrong_options_exit_2_and_name_what_was_expected(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *message;
+    } wrong[] = {
+        {"--epoks 5", "unknown option --epoks; did you mean --epochs?"},
+        {"--lr=0.1", "unknown option --lr"},
+        {"-x", "unknown option -x"},
+        {"--batch", "--batch needs a value: N|all"},
+        {"--batch 0", "--batch 0: expected a whole number from 1 to 2147483647, or all; default 64"},
+        {"--batch -3", "--batch -3: expected a whole number"},
+        {"--batch 1.5", "--batch 1.5: expected a whole number"},
+        {"--batch 64x", "--batch 64x: expected a whole number"},
+        {"--batch 2147483648", "--batch 2147483648: expected a whole number"},
+        {"--epochs 0", "--epochs 0: expected a whole number from 1 to"},
+        {"--threads 0", "--threads 0: expected a whole number from 1 to 256"},
+        {"--seed -1", "--seed -1: expected a whole number"},
+        {"--validation 1", "--validation 1: expected a number in [0, 1)"},
+        {"--validation nan", "--validation nan: expected a number in [0, 1)"},
+        {"--clip -1", "--clip -1: expected a number of at least 0"},
+        {"--force=yes --out a", "--force takes no value"},
+        {"--e 5", "option --e is ambiguous; write it in full"},
+        {"--force", "--force without --out"},
+        {"--batch 8 --micro-batch 16", "--micro-batch 16 is more than --batch 8"},
+        {"--model lenet5 now", "unexpected argument 'now'"},
+        {"lsit", "unknown subcommand 'lsit'; did you mean list"},
+        {"list models lenet", "unknown model 'lenet'; did you mean 'lenet5'?"},
+        {"list model", "unknown list 'model'; did you mean 'models'?"},
+        {"list models lenet5 now", "unexpected argument 'now'"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        must_fail(2, wrong[i].message, "%s", wrong[i].arguments);
+}
+
+static void wrong_specs_exit_2_and_name_the_nearest(void **state)
+{
+    (void)state;
+    struct path data = small_data("specs"), out = path_of("specs-out");
+    static const struct {
+        const char *arguments, *message;
+    } wrong[] = {
+        {"--model lenet6", "unknown model 'lenet6'; did you mean 'lenet5'?"},
+        {"--model mlp:unit=3", "unknown key 'unit' for model mlp"},
+        {"--model mlp:0", "for model mlp"},
+        {"--model resnet20:shortcut=no", "shortcut=no for model resnet20"},
+        {"--model lenet5+ema", "model lenet5"},
+        {"--optimizer adam:lr=abc", "lr=abc for optimizer adam is not a number"},
+        {"--optimizer adma", "adam"},
+        {"--optimizer sgd:lr=-1", "lr=-1"},
+        {"--schedule cosin", "cosine"},
+        {"--freeze nothing*", "--freeze nothing*: matches no parameter of model lenet5"},
+        {"--batch 96 --micro-batch 64", "--micro-batch 64 does not divide --batch 96"},
+        {"--batch 201 --drop-last", "--batch 201 with --drop-last leaves no batch of 200 training images"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        must_fail(2, wrong[i].message, "--data %s --out %s %s", data.text, out.text, wrong[i].arguments);
+    assert_int_equal(access(out.text, F_OK), -1);
+}
+
+static void broken_data_exits_1_and_names_the_file(void **state)
+{
+    (void)state;
+    must_fail(1, "no-such-place", "--data %s", scratch_path("no-such-place"));
+
+    struct path empty = path_of("empty");
+    assert_int_equal(mkdir(empty.text, 0700), 0);
+    must_fail(1, "empty", "--data %s", empty.text);
+
+    struct path differ = small_data("differ");
+    write_part(differ.text, "train", SMALL_TRAIN, SMALL_TRAIN - 1);
+    must_fail(1, "differ", "--data %s", differ.text);
+
+    struct path huge = small_data("huge");
+    write_part(huge.text, "train", 0x80000000u, SMALL_TRAIN);
+    must_fail(1, "train-images-idx3-ubyte", "--data %s", huge.text);
+}
+
+/* The committed sample, its largest file cut in the middle. */
+static void truncated_gzip_exits_1_and_names_the_file(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz",
+                                        "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"};
+    char path[512], copy[64], *data;
+    size_t size;
+    assert_int_equal(mkdir(scratch_path("cut"), 0700), 0);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s", SAMPLE, names[i]);
+        assert_int_equal(descent_file_read(path, 64 << 20, &data, &size), DESCENT_OK);
+        snprintf(copy, sizeof copy, "cut/%s", names[i]);
+        scratch_file(copy, data, i == 0 ? size / 2 : size);
+        free(data);
+    }
+    must_fail(1, names[0], "--data %s", scratch_path("cut"));
+}
+
+static void out_is_refused_before_training(void **state)
+{
+    (void)state;
+    struct path data = small_data("out");
+    struct path file = path_of("regular"), taken = path_of("taken");
+    scratch_file("regular", "x", 1);
+    must_fail(1, "regular/run", "--data %s --out %s/run", data.text, file.text);
+    must_fail(1, "exists and is not a directory", "--data %s --force --out %s", data.text, file.text);
+
+    /* Refused, and nothing in it touched. */
+    assert_int_equal(mkdir(taken.text, 0700), 0);
+    scratch_file("taken/model.safetensors", "precious", 8);
+    must_fail(1, "already exists; choose another, or overwrite the run in it with --force",
+              "--data %s --out %s", data.text, taken.text);
+    char *kept = file_text(scratch_path("taken/model.safetensors"));
+    assert_string_equal(kept, "precious");
+    free(kept);
+}
+
+static void wrong_weights_exit_1_and_name_the_file(void **state)
+{
+    (void)state;
+    struct path data = small_data("weights");
+    must_fail(1, "--weights: ", "--data %s --weights %s --out %s", data.text, scratch_path("no-weights"),
+              scratch_path("w"));
+    scratch_file("junk.safetensors", "not a safetensors file", 22);
+    must_fail(1, "junk.safetensors", "--data %s --weights %s --out %s", data.text,
+              scratch_path("junk.safetensors"), scratch_path("w"));
+    assert_int_equal(access(scratch_path("w"), F_OK), -1);
+}
+
+static void no_arguments_teach_where_to_begin(void **state)
+{
+    (void)state;
+    struct program program = program_run("%s", "");
+    program_must_say(&program, 2, "train --help");
+    program_free(&program);
+}
+
+static void help_and_lists_come_from_the_tables(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *fragment;
+    } right[] = {
+        {"--help", "(default: 64)"},
+        {"-h", "Exit codes: 0 done"},
+        {"--version", "descent 0."},
+        {"list", "initializers:"},
+        {"list optimizers", "adamw"},
+        {"list optimizers adamw", "Loshchilov"},
+        {"list models mlp", "256/128"},
+        {"list schedules warmup", "options"},
+        {"list datasets fashion-mnist", "clothing"},
+        {"list initializers kaiming-normal", "2/fan"},
+    };
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        struct program program = program_run("%s", right[i].arguments);
+        if (program.code != 0 || *program.err || !strstr(program.out, right[i].fragment))
+            fail_msg("train %s: exit code %d\n%s%s", right[i].arguments, program.code, program.out,
+                     program.err);
+        program_free(&program);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrong_options_exit_2_and_name_what_was_expected),
+        cmocka_unit_test(wrong_specs_exit_2_and_name_the_nearest),
+        cmocka_unit_test(broken_data_exits_1_and_names_the_file),
+        cmocka_unit_test(truncated_gzip_exits_1_and_names_the_file),
+        cmocka_unit_test(out_is_refused_before_training),
+        cmocka_unit_test(wrong_weights_exit_1_and_name_the_file),
+        cmocka_unit_test(no_arguments_teach_where_to_begin),
+        cmocka_unit_test(help_and_lists_come_from_the_tables),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,225 @@
+/* `train list`: what there is, and the whole card of one thing, all from the tables that the code itself
+ * works by. */
+#include "train/commands.h"
+
+#include "base/spec.h"
+#include "data/data.h"
+#include "models/models.h"
+#include "nn/nn.h"
+#include "optim/optim.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What every kind of thing has in common; what it has not is NULL. */
+struct entry {
+    const char *name, *summary, *group;
+    const char *paper, *formula, *note;
+    const struct descent_option *options;
+    int option_count;
+};
+
+/* A kind of thing: its entries, counted from 0; false past the end. */
+struct shelf {
+    const char *name, *singular;
+    bool (*get)(int i, struct entry *entry);
+};
+
+/* ---- The shelves ---- */
+
+static bool get_model(int i, struct entry *entry)
+{
+    int count;
+    const struct model *const *all = model_list(&count);
+    if (i >= count)
+        return false;
+    *entry = (struct entry){.name = all[i]->name,
+                            .summary = all[i]->summary,
+                            .paper = all[i]->paper,
+                            .options = all[i]->options,
+                            .option_count = all[i]->option_count};
+    return true;
+}
+
+static bool get_optimizer(int i, struct entry *entry)
+{
+    static const char *const decay[] = {
+        [OPTIM_COUPLED] = "weight decay is added to the gradient (L2); not for biases and norm parameters "
+                          "unless decay_all=yes",
+        [OPTIM_DECOUPLED] = "weight decay shrinks values apart from the gradient; not of biases and norm "
+                            "parameters unless decay_all=yes",
+        [OPTIM_OWN_DECAY] =
+            "the rule itself places weight decay; not for biases and norm parameters unless decay_all=yes",
+    };
+    int count;
+    const struct optim_algorithm *const *all = optim_algorithms(&count);
+    if (i >= count)
+        return false;
+    *entry = (struct entry){.name = all[i]->name,
+                            .summary = all[i]->summary,
+                            .group = optim_difficulty_text(all[i]->answers),
+                            .paper = all[i]->paper,
+                            .formula = all[i]->formula,
+                            .note = decay[all[i]->decay],
+                            .options = all[i]->options,
+                            .option_count = all[i]->option_count};
+    return true;
+}
+
+static bool get_schedule(int i, struct entry *entry)
+{
+    int count;
+    const struct optim_schedule_kind *const *all = optim_schedule_kinds(&count);
+    if (i >= count)
+        return false;
+    *entry = (struct entry){.name = all[i]->name,
+                            .summary = all[i]->summary,
+                            .paper = all[i]->paper,
+                            .formula = all[i]->formula,
+                            .note = all[i]->wraps ? "follows another schedule: cosine+warmup:5%" : NULL,
+                            .options = all[i]->options,
+                            .option_count = all[i]->option_count};
+    return true;
+}
+
+static bool get_data(int i, struct entry *entry)
+{
+    int count;
+    const struct data_known *all = data_known(&count);
+    if (i >= count)
+        return false;
+    *entry = (struct entry){.name = all[i].name, .summary = all[i].summary, .note = all[i].supply};
+    return true;
+}
+
+static bool get_initializer(int i, struct entry *entry)
+{
+    const struct nn_initializer_info *info = nn_initializer(i);
+    if (info)
+        *entry = (struct entry){.name = info->name, .summary = info->summary, .paper = info->paper};
+    return info != NULL;
+}
+
+static const struct shelf shelves[] = {
+    {"models", "model", get_model},
+    {"optimizers", "optimizer", get_optimizer},
+    {"schedules", "schedule", get_schedule},
+    {"datasets", "dataset", get_data},
+    {"initializers", "initializer", get_initializer},
+};
+
+enum { SHELVES = sizeof shelves / sizeof shelves[0] };
+
+/* ---- Printing ---- */
+
+static void print_shelf(const struct shelf *shelf)
+{
+    struct entry entry;
+    const char *group = NULL;
+    printf("%s:\n", shelf->name);
+    for (int i = 0; shelf->get(i, &entry); i++) {
+        if (entry.group && (!group || strcmp(group, entry.group) != 0))
+            printf("  when %s:\n", entry.group);
+        group = entry.group;
+        printf("  %s%-18s %s\n", group ? "  " : "", entry.name, entry.summary);
+    }
+}
+
+static void print_options(const struct entry *entry)
+{
+    printf("\noptions%*s default          range\n", 13, "");
+    for (int i = 0; i < entry->option_count; i++) {
+        const struct descent_option *option = &entry->options[i];
+        char range[64];
+        descent_option_range(option, range, sizeof range);
+        if (option->choices)
+            snprintf(range, sizeof range, "%s", option->choices);
+        printf("  %-18s %-16s %s\n      %s\n", option->name,
+               option->initial ? option->initial : "(must be given)", range, option->help);
+        if (option->search_max > option->search_min)
+            printf("      searched from %g to %g%s\n", option->search_min, option->search_max,
+                   option->search_log ? ", on a log scale" : "");
+    }
+}
+
+static void print_card(const struct shelf *shelf, const struct entry *entry)
+{
+    printf("%s %s: %s\n", shelf->singular, entry->name, entry->summary);
+    if (entry->group)
+        printf("\nfor when %s\n", entry->group);
+    if (entry->formula) { /* some end with a newline */
+        size_t length = strlen(entry->formula);
+        printf("\n%s%s", entry->formula, length > 0 && entry->formula[length - 1] == '\n' ? "" : "\n");
+    }
+    if (entry->note)
+        printf("\n%s\n", entry->note);
+    if (entry->option_count > 0)
+        print_options(entry);
+    if (entry->paper)
+        printf("\n%s\n", entry->paper);
+}
+
+/* ---- The command ---- */
+
+enum { MOST = 256 }; /* names that a suggestion is looked for among */
+
+static enum descent_status fail_unknown(const char *what, const char *name, const char *const *known,
+                                        int count)
+{
+    const char *nearest = descent_nearest(name, known, count);
+    if (nearest)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%s'; did you mean '%s'?", what, name,
+                            nearest);
+    char all[512] = "";
+    for (int i = 0; i < count && strlen(all) + strlen(known[i]) + 3 < sizeof all; i++)
+        strcat(strcat(all, i ? ", " : ""), known[i]);
+    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%s'; known: %s", what, name, all);
+}
+
+static enum descent_status list_one(const struct shelf *shelf, const char *name)
+{
+    struct entry entry;
+    const char *known[MOST];
+    int count = 0;
+    for (; count < MOST && shelf->get(count, &entry); count++) {
+        known[count] = entry.name;
+        if (strcmp(entry.name, name) == 0) {
+            print_card(shelf, &entry);
+            return DESCENT_OK;
+        }
+    }
+    return fail_unknown(shelf->singular, name, known, count);
+}
+
+static enum descent_status list_shelf(const char *name, const char *item)
+{
+    const char *known[SHELVES];
+    for (int i = 0; i < SHELVES; i++) {
+        known[i] = shelves[i].name;
+        if (strcmp(name, shelves[i].name) != 0)
+            continue;
+        if (item)
+            return list_one(&shelves[i], item);
+        print_shelf(&shelves[i]);
+        return DESCENT_OK;
+    }
+    return fail_unknown("list", name, known, SHELVES);
+}
+
+static int run_list(int argc, char **argv)
+{
+    if (argc > 3)
+        return report_error(
+            descent_fail(DESCENT_BAD_ARGUMENT, "train list: unexpected argument '%s'", argv[3]));
+    if (argc > 1)
+        return report_error(list_shelf(argv[1], argc > 2 ? argv[2] : NULL));
+    for (int i = 0; i < SHELVES; i++) {
+        if (i > 0)
+            putchar('\n');
+        print_shelf(&shelves[i]);
+    }
+    return EXIT_DONE;
+}
+
+const struct command command_list = {"list", "[KIND [NAME]]",
+                                     "show models, optimizers, ... or the card of one", run_list};

@@ -1,0 +1,140 @@
+/* `train`: one run from the command line, shown as it goes. */
+#include "train/commands.h"
+#include "train/display.h"
+#include "train/options.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_signal; /* the first SIGINT or SIGTERM, 0 before */
+
+static void on_signal(int signal)
+{
+    stop_signal = signal;
+}
+
+/* The first signal asks the run to stop; SA_RESETHAND lets the second kill it. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static bool wants_stop(void *context)
+{
+    (void)context;
+    return stop_signal != 0;
+}
+
+static const char usage[] = "usage: train [OPTIONS]            train a network\n";
+
+static const char introduction[] =
+    "\n"
+    "Trains a network on labeled images, shows how it learns, and writes what came out to a directory.\n"
+    "\n"
+    "Examples:\n"
+    "  train --data fashion-mnist --model lenet5 --optimizer adam:lr=1e-3 --epochs 5 --out runs/a\n"
+    "      The classic first run: five passes over 60,000 pictures of clothes, about 89 % on the test "
+    "set.\n"
+    "  train --model cnn --batch 128 --optimizer adamw:lr=2e-3,weight_decay=0.05 --schedule "
+    "cosine+warmup:5%\n"
+    "      A stronger network; the learning rate climbs over the first 5 % of the steps, then falls along "
+    "half a cosine.\n"
+    "  train --data ./my-images --model mlp:512/128 --validation 0.1\n"
+    "      Your own IDX files; a tenth of the training set judges each epoch, the test set only the end.\n"
+    "  train --model cnn --weights runs/a/model.safetensors --freeze 'conv*'\n"
+    "      Start from saved weights, whatever of them fits, and train only the other layers.\n"
+    "\n";
+
+static const char grammar[] =
+    "\n"
+    "Specs name models, optimizers and schedules, and set their options:\n"
+    "  adamw                       a name: every option has its default\n"
+    "  adamw:lr=3e-4,beta2=0.98    options after a colon, separated by commas\n"
+    "  mlp:256/128                 a bare first value is the first option; lists are separated by slashes\n"
+    "  cosine+warmup:5%            what wraps the first part follows a plus sign\n"
+    "  500, 2ep, 5%                durations: steps, epochs, a part of the whole run\n"
+    "  'train list models', 'train list optimizers adamw', ... show names, options, defaults and papers.\n"
+    "\n"
+    "The run directory holds run.json (the whole configuration and the machine), metrics.jsonl (one JSON "
+    "object a line: steps,\n"
+    "epochs, the end; accuracies are fractions, seconds count training only) and model.safetensors "
+    "(PyTorch's names and layouts;\n"
+    "written before the first step and after each epoch, so that there always is one).\n"
+    "\n"
+    "Ctrl-C ends the run after the current step: the model is saved, tested once and reported, and the "
+    "exit code is 130 (143 after\n"
+    "SIGTERM). A second Ctrl-C kills at once.\n"
+    "\n"
+    "Exit codes: 0 done; 1 failed (a file, memory, an existing --out); 2 wrong usage; 3 training "
+    "diverged.\n"
+    "\n"
+    "Environment: DESCENT_DATA, a directory of data sets; DESCENT_ISA=generic|avx2|avx512 limits the "
+    "instruction set; NO_COLOR.\n";
+
+static void print_help(FILE *stream)
+{
+    int count;
+    const struct command *const *all = commands(&count);
+    fputs(usage, stream);
+    for (int i = 1; i < count; i++)
+        fprintf(stream, "       train %-5s %-19s %s\n", all[i]->name, all[i]->arguments, all[i]->summary);
+    fputs(introduction, stream);
+    train_options_print(stream);
+    fputs(grammar, stream);
+}
+
+/* The name of a run: the spec's or path's telling part, without what a file name should not hold. */
+static void telling_part(const char *text, char *name, size_t size)
+{
+    size_t length = strcspn(text, ":+");
+    while (length > 1 && text[length - 1] == '/')
+        length--;
+    size_t begin = length;
+    while (begin > 0 && text[begin - 1] != '/')
+        begin--;
+    snprintf(name, size, "%.*s", (int)(length - begin), text + begin);
+}
+
+static int run_train(int argc, char **argv)
+{
+    struct train_options options;
+    if (argc == 1) {
+        fprintf(stderr, "%s       try: train --data fashion-mnist --model lenet5, or train --help\n",
+                usage);
+        return EXIT_USAGE;
+    }
+    enum descent_status status = train_options_read(argc, argv, &options);
+    if (status != DESCENT_OK)
+        return report_error(status);
+    if (options.help) {
+        print_help(stdout);
+        return EXIT_DONE;
+    }
+
+    char out[256], model[80], data[80];
+    if (!options.config.out) {
+        telling_part(options.config.model, model, sizeof model);
+        telling_part(options.config.data, data, sizeof data);
+        snprintf(out, sizeof out, "runs/%s-%s", model, data);
+        options.config.out = out;
+        options.config.number_out = true;
+    }
+
+    struct display display = display_on(stdout);
+    struct train_observer observer =
+        options.quiet ? (struct train_observer){0} : display_observer(&display);
+    observer.wants_stop = wants_stop;
+    struct train_result result;
+    catch_signals();
+    status = train_run(&options.config, &observer, &result);
+    if (status != DESCENT_OK)
+        return report_error(status);
+    return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + stop_signal : EXIT_DONE;
+}
+
+const struct command command_train = {"", "[OPTIONS]", "train a network", run_train};

@@ -1,0 +1,263 @@
+/* What a person sees of a run; see display.h. */
+#include "train/display.h"
+
+#include "base/isa.h"
+#include "base/linalg.h"
+#include "base/spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double REFRESH = 0.1; /* seconds between updates of the live line */
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+struct display display_on(FILE *stream)
+{
+    const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    bool live = isatty(fileno(stream)) && terminal && strcmp(terminal, "dumb") != 0;
+    return (struct display){.stream = stream, .live = live, .color = live && !(no_color && *no_color)};
+}
+
+/* A number in three digits or more and a prefix, "61.7 k", for columns of a table. */
+static const char *with_prefix(double number, char text[16])
+{
+    static const char prefix[] = " kMGTP";
+    int i = 0;
+    for (; number >= 1000 && prefix[i + 1]; i++)
+        number /= 1000;
+    snprintf(text, 16,
+             i == 0         ? "%.0f %c"
+             : number < 10  ? "%.2f %c"
+             : number < 100 ? "%.1f %c"
+                            : "%.0f %c",
+             number, prefix[i]);
+    return text;
+}
+
+/* ---- At the start ---- */
+
+static void print_data(FILE *stream, const struct train_start *start)
+{
+    const struct data_info *data = start->data;
+    fprintf(stream, "data       %s in %s: %lld training", data->name, data->path,
+            (long long)start->train_count);
+    if (start->validation_count > 0)
+        fprintf(stream, ", %lld validation", (long long)start->validation_count);
+    fprintf(stream, " and %lld test images, %dx%dx%d, %d classes\n", (long long)start->test_count,
+            data->channels, data->height, data->width, data->classes);
+    fprintf(stream, "           normalized by the training set: mean");
+    for (int i = 0; i < data->channels; i++)
+        fprintf(stream, " %.4f", (double)data->mean[i]);
+    fprintf(stream, ", deviation");
+    for (int i = 0; i < data->channels; i++)
+        fprintf(stream, " %.4f", (double)data->deviation[i]);
+    fputc('\n', stream);
+}
+
+static void print_layers(FILE *stream, const struct train_start *start)
+{
+    struct nn_layer_info layer;
+    int64_t params = 0, bytes = 0;
+    double flops = 0;
+    char a[16], b[16], shape[40];
+    fprintf(stream, "\n  %-24s %-16s %14s %12s %9s %9s\n", "layer", "operator", "output", "parameters",
+            "FLOP", "bytes");
+    for (int i = 0; i < start->layers && nn_layer(start->graph, i, &layer); i++) {
+        snprintf(shape, sizeof shape, "%dx%dx%d", layer.shape.channels, layer.shape.height,
+                 layer.shape.width);
+        fprintf(stream, "  %-24s %-16s %14s %12lld %9s %9s\n", layer.name, layer.op, shape,
+                (long long)layer.params, with_prefix(layer.flops, a), with_prefix((double)layer.bytes, b));
+        params += layer.params;
+        flops += layer.flops;
+        bytes += layer.bytes;
+    }
+    fprintf(stream, "  %-24s %-16s %14s %12lld %9s %9s\n", "total", "", "", (long long)params,
+            with_prefix(flops, a), with_prefix((double)bytes, b));
+    fprintf(stream,
+            "  FLOP and bytes are those of one image's forward pass; training a batch of %d keeps %sB of "
+            "activations\n\n",
+            start->micro_batch, with_prefix((double)start->train_bytes, a));
+}
+
+static void print_names(FILE *stream, const char *title, const struct train_start *start, bool loaded)
+{
+    int count;
+    const struct descent_param *param = nn_params(start->graph, &count);
+    fprintf(stream, "%s", title);
+    for (int i = 0; i < count; i++)
+        if (start->loaded[i] == loaded)
+            fprintf(stream, " %s", param[i].name);
+    fputc('\n', stream);
+}
+
+static void print_weights(FILE *stream, const struct train_start *start)
+{
+    int count, loaded = 0;
+    nn_params(start->graph, &count);
+    for (int i = 0; i < count; i++)
+        loaded += start->loaded[i];
+    fprintf(stream, "weights    %s: %d of %d tensors match by name and shape\n", start->config->weights,
+            loaded, count);
+    if (loaded < count) {
+        print_names(stream, "           loaded:", start, true);
+        print_names(stream, "           initialized anew:", start, false);
+    }
+}
+
+/* The weight decay of an optimizer's resolved spec, 0 if it has none. */
+static double weight_decay(const char *text)
+{
+    struct descent_spec spec;
+    double decay = 0;
+    if (descent_spec_parse(text, &spec) != DESCENT_OK)
+        return 0;
+    for (int i = 0; i < spec.part[0].count; i++)
+        if (spec.part[0].pair[i].key && strcmp(spec.part[0].pair[i].key, "weight_decay") == 0)
+            descent_parse_number(spec.part[0].pair[i].value, &decay);
+    descent_spec_free(&spec);
+    return decay;
+}
+
+static void print_training(FILE *stream, const struct train_start *start)
+{
+    const struct train_config *config = start->config;
+    fprintf(stream, "optimizer  %s\n", optim_spec(start->optim));
+    if (weight_decay(optim_spec(start->optim)) != 0)
+        fprintf(stream,
+                "           weight decay leaves out biases and norm parameters, unless decay_all=yes\n");
+    fprintf(stream, "schedule   %s over %lld steps, %lld an epoch\n", config->schedule,
+            (long long)start->steps, (long long)start->steps_per_epoch);
+    if (config->batch == 0)
+        fprintf(stream, "batch      all %lld training images, gradients added up over passes of %d\n",
+                (long long)start->train_count, start->micro_batch);
+    else if (start->micro_batch < config->batch)
+        fprintf(stream, "batch      %d, gradients added up over passes of %d\n", config->batch,
+                start->micro_batch);
+    else
+        fprintf(stream, "batch      %d\n", config->batch);
+    if (start->batch_statistics && (config->batch == 0 || start->micro_batch < config->batch))
+        fprintf(stream,
+                "           batch norm uses the mean and variance of each pass of %d, not of the whole "
+                "batch, and updates\n"
+                "           its running statistics after each\n",
+                start->micro_batch);
+    if (config->freeze)
+        fprintf(stream, "frozen     %d parameter tensors match %s\n", start->frozen, config->freeze);
+}
+
+static void started(void *context, const struct train_start *start)
+{
+    struct display *display = context;
+    FILE *stream = display->stream;
+    display->config = start->config;
+    display->steps = start->steps;
+    display->steps_per_epoch = start->steps_per_epoch;
+    snprintf(display->out, sizeof display->out, "%s", start->out ? start->out : "");
+    print_data(stream, start);
+    fprintf(stream, "model      %s\n", start->config->model);
+    print_layers(stream, start);
+    if (start->loaded)
+        print_weights(stream, start);
+    print_training(stream, start);
+    fprintf(stream, "machine    %d thread%s, %s, %s\n", start->config->threads,
+            start->config->threads == 1 ? "" : "s", descent_isa_name(descent_isa()),
+            descent_linalg_version());
+    if (start->out)
+        fprintf(stream, "out        %s\n", start->out);
+    fputc('\n', stream);
+    fflush(stream);
+    display->begin = seconds_now();
+}
+
+/* ---- Meanwhile ---- */
+
+/* "1:05", "2:03:04". */
+static const char *duration(double seconds, char text[24])
+{
+    long long s = (long long)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(text, 24, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(text, 24, "%lld:%02lld", s / 60, s % 60);
+    return text;
+}
+
+static void stepped(void *context, const struct train_step *step)
+{
+    struct display *display = context;
+    double now = seconds_now();
+    if (!display->live || now - display->shown < REFRESH)
+        return;
+    display->shown = now;
+    double done = (double)step->step / (double)display->steps;
+    char line[256], left[24];
+    snprintf(line, sizeof line,
+             "epoch %d/%d  step %lld/%lld  loss %.4f  accuracy %.2f %%  %.0f images/s  %s left",
+             step->epoch, display->config->epochs, (long long)step->step, (long long)display->steps,
+             step->epoch_loss, 100 * step->epoch_accuracy, step->images_per_second,
+             duration((now - display->begin) * (1 - done) / done, left));
+    struct winsize window = {0};
+    int width = ioctl(fileno(display->stream), TIOCGWINSZ, &window) == 0 && window.ws_col > 1
+                    ? window.ws_col - 1
+                    : 79;
+    fprintf(display->stream, "\r\033[K%.*s", width, line);
+    fflush(display->stream);
+}
+
+/* Ends the live line, so that something else can be printed. */
+static void end_line(struct display *display)
+{
+    if (display->live)
+        fprintf(display->stream, "\r\033[K");
+    fflush(display->stream);
+}
+
+static void epoch_ended(void *context, const struct train_epoch *epoch)
+{
+    struct display *display = context;
+    const char *bold = display->color ? "\033[1m" : "", *plain = display->color ? "\033[0m" : "";
+    const char *part = epoch->validated ? "validation" : "test";
+    end_line(display);
+    fprintf(display->stream,
+            "epoch %d/%d  loss %.4f  accuracy %.2f %%  %s loss %.4f  %s%s accuracy %.2f %%%s  %.1f s  %.0f "
+            "images/s\n",
+            epoch->epoch, display->config->epochs, epoch->train.loss, 100 * epoch->train.accuracy, part,
+            epoch->held_out.loss, bold, part, 100 * epoch->held_out.accuracy, plain, epoch->seconds,
+            epoch->images_per_second);
+    fflush(display->stream);
+}
+
+static void ended(void *context, const struct train_result *result)
+{
+    struct display *display = context;
+    const char *bold = display->color ? "\033[1m" : "", *plain = display->color ? "\033[0m" : "";
+    end_line(display);
+    if (result->outcome == TRAIN_INTERRUPTED)
+        fprintf(display->stream, "interrupted after step %lld\n", (long long)result->steps);
+    if (result->outcome != TRAIN_DIVERGED)
+        fprintf(display->stream,
+                "%stest accuracy %.2f %%%s, loss %.4f, after %lld steps in %.1f s of training\n", bold,
+                100 * result->test.accuracy, plain, result->test.loss, (long long)result->steps,
+                result->seconds);
+    if (*display->out)
+        fprintf(display->stream, "wrote %s\n", display->out);
+    fflush(display->stream);
+}
+
+struct train_observer display_observer(struct display *display)
+{
+    return (struct train_observer){.context = display,
+                                   .started = started,
+                                   .stepped = stepped,
+                                   .epoch_ended = epoch_ended,
+                                   .ended = ended};
+}

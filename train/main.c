@@ -1,0 +1,60 @@
+/* The `train` program: picks the subcommand. What each does is in its own file. */
+#include "train/commands.h"
+
+#include "base/spec.h"
+#include "build.h" /* BUILD_VERSION, BUILD_COMMIT: made by meson.build */
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command *const table[] = {&command_train, &command_list};
+
+const struct command *const *commands(int *count)
+{
+    *count = sizeof table / sizeof table[0];
+    return table;
+}
+
+int report_error(enum descent_status status)
+{
+    if (status != DESCENT_OK)
+        fprintf(stderr, "train: %s\n", *descent_error() ? descent_error() : descent_status_text(status));
+    switch (status) {
+    case DESCENT_OK:
+        return EXIT_DONE;
+    case DESCENT_BAD_ARGUMENT:
+        return EXIT_USAGE;
+    case DESCENT_DIVERGED:
+        return EXIT_DIVERGED;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+static enum descent_status unknown_command(const char *name)
+{
+    const char *known[sizeof table / sizeof table[0]];
+    int count;
+    const struct command *const *all = commands(&count);
+    for (int i = 0; i < count; i++)
+        known[i] = all[i]->name;
+    const char *nearest = descent_nearest(name, known, count);
+    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown subcommand '%s'; %s%s", name,
+                        nearest ? "did you mean " : "see ", nearest ? nearest : "train --help");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        printf("descent %s (%s)\n", BUILD_VERSION, BUILD_COMMIT);
+        return EXIT_DONE;
+    }
+    int count;
+    const struct command *const *all = commands(&count);
+    for (int i = 1; i < count && argc > 1; i++)
+        if (strcmp(argv[1], all[i]->name) == 0)
+            return all[i]->run(argc - 1, argv + 1);
+    if (argc > 1 && argv[1][0] != '-')
+        return report_error(unknown_command(argv[1]));
+    return command_train.run(argc, argv);
+}

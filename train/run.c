@@ -1,0 +1,426 @@
+/* The training loop; see run.h. */
+#include "train/run.h"
+
+#include "base/isa.h"
+#include "models/models.h"
+#include "train/rundir.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { FULL_BATCH_MICRO = 256 }; /* samples a pass when a step sees the whole training set */
+
+struct run {
+    const struct train_config *config;
+    const struct train_observer *observer;
+    struct train_result *result;
+    struct train_start start;
+
+    struct descent_pool *pool;
+    struct data_set *set;
+    struct data_view *train, *validation, *test; /* validation: NULL if there is no such part */
+    struct data_loader *train_loader, *validation_loader, *test_loader;
+    nn_graph *graph;
+    nn_node *input, *labels, *logits;
+    nn_plan *train_plan, *eval_plan;
+    struct optim *optim;
+    struct rundir *rundir;
+    bool *loaded;
+    int batch; /* samples an optimizer step */
+};
+
+/* Sums over samples, of which the means are reported. */
+struct tally {
+    double loss;
+    int64_t correct, samples;
+};
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* ---- Setting up ---- */
+
+static struct data_loader *new_loader(const struct run *run, const struct data_view *view, int batch,
+                                      bool shuffle)
+{
+    const struct data_loader_options options = {
+        .batch = batch, .shuffle = shuffle, .seed = run->config->seed, .pool = run->pool};
+    return data_loader_new(view, &options);
+}
+
+/* Resolves how many samples make a step and a pass. Accumulated passes must fill a step exactly, or the
+ * next step would begin within one. */
+static enum descent_status resolve_batch(struct run *run)
+{
+    const struct train_config *config = run->config;
+    int64_t count = run->start.train_count;
+    run->batch = config->batch > 0 && config->batch < count ? config->batch : (int)count;
+    int micro = config->micro_batch > 0 ? config->micro_batch
+                : config->batch > 0     ? run->batch
+                                        : FULL_BATCH_MICRO;
+    micro = micro < run->batch ? micro : run->batch;
+    if (run->batch < count && run->batch % micro != 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--micro-batch %d does not divide --batch %d", micro,
+                            run->batch);
+    if (config->drop_last && config->batch > count)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--batch %d with --drop-last leaves no batch of %lld training images",
+                            config->batch, (long long)count);
+    run->start.micro_batch = micro;
+    run->start.steps_per_epoch =
+        config->drop_last ? count / run->batch : (count + run->batch - 1) / run->batch;
+    run->start.steps = run->start.steps_per_epoch * config->epochs;
+    return DESCENT_OK;
+}
+
+static enum descent_status open_data(struct run *run)
+{
+    const struct train_config *config = run->config;
+    struct train_start *start = &run->start;
+    enum descent_status status = data_open(config->data, &run->set);
+    if (status != DESCENT_OK)
+        return status;
+    if (config->validation > 0)
+        status = data_split(run->set, config->validation, config->seed, &run->train, &run->validation);
+    else if (!(run->train = data_view_train(run->set)))
+        status = DESCENT_OUT_OF_MEMORY;
+    if (status == DESCENT_OK && !(run->test = data_view_test(run->set)))
+        status = DESCENT_OUT_OF_MEMORY;
+    if (status != DESCENT_OK)
+        return status;
+
+    start->data = data_describe(run->set);
+    start->train_count = data_view_count(run->train);
+    start->validation_count = run->validation ? data_view_count(run->validation) : 0;
+    start->test_count = data_view_count(run->test);
+    status = resolve_batch(run);
+    if (status != DESCENT_OK)
+        return status;
+    run->train_loader = new_loader(run, run->train, start->micro_batch, true);
+    run->test_loader = new_loader(run, run->test, config->eval_batch, false);
+    if (run->validation)
+        run->validation_loader = new_loader(run, run->validation, config->eval_batch, false);
+    bool made = run->train_loader && run->test_loader && (run->validation_loader || !run->validation);
+    return made ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+}
+
+static enum descent_status freeze(struct run *run)
+{
+    const char *pattern = run->config->freeze;
+    if (!pattern)
+        return DESCENT_OK;
+    run->start.frozen = nn_freeze(run->graph, pattern);
+    if (run->start.frozen == 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--freeze %s: matches no parameter of model %s", pattern,
+                            run->config->model);
+    return DESCENT_OK;
+}
+
+/* The network with its two plans. Evaluation leaves label smoothing out, so that losses compare between
+ * runs. */
+static enum descent_status build_network(struct run *run)
+{
+    const struct train_config *config = run->config;
+    const struct data_info *data = run->start.data;
+    run->graph = nn_graph_new(config->seed);
+    if (!run->graph)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    run->input = nn_input(run->graph, data->channels, data->height, data->width);
+    run->logits = model_build(config->model, run->input, data->classes);
+    if (!run->logits)
+        return DESCENT_BAD_ARGUMENT;
+    for (struct nn_layer_info layer; nn_layer(run->graph, run->start.layers, &layer);)
+        run->start.layers++;
+    run->labels = nn_labels(run->graph, data->classes);
+    nn_node *eval_loss = nn_softmax_cross_entropy(run->logits, run->labels), *train_loss = eval_loss;
+    if (config->label_smoothing > 0)
+        train_loss =
+            nn_softmax_cross_entropy(run->logits, run->labels, .label_smoothing = config->label_smoothing);
+    enum descent_status status = freeze(run);
+    if (status != DESCENT_OK)
+        return status;
+    run->train_plan = nn_compile(run->graph, .output = run->logits, .loss = train_loss,
+                                 .batch = run->start.micro_batch, .training = true, .pool = run->pool);
+    if (!run->train_plan)
+        return descent_fail_in(DESCENT_BAD_ARGUMENT, "model %s", config->model);
+    run->eval_plan = nn_compile(run->graph, .output = run->logits, .loss = eval_loss,
+                                .batch = config->eval_batch, .pool = run->pool);
+    if (!run->eval_plan)
+        return descent_fail_in(DESCENT_OUT_OF_MEMORY, "model %s", config->model);
+    return DESCENT_OK;
+}
+
+static enum descent_status load_weights(struct run *run)
+{
+    int count;
+    struct descent_param *param = nn_params(run->graph, &count);
+    for (int i = 0; i < count; i++)
+        run->start.batch_statistics |= param[i].kind == DESCENT_BUFFER;
+    if (!run->config->weights)
+        return DESCENT_OK;
+    run->start.loaded = run->loaded = calloc((size_t)count + 1, sizeof *run->loaded);
+    if (!run->loaded)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    enum descent_status status = nn_load(run->graph, run->config->weights, run->loaded);
+    return status == DESCENT_OK ? status : descent_fail_in(status, "--weights");
+}
+
+static enum descent_status make_optimizer(struct run *run)
+{
+    int count;
+    struct descent_param *param = nn_params(run->graph, &count);
+    run->optim = optim_new(run->config->optimizer, param, count);
+    if (!run->optim)
+        return DESCENT_BAD_ARGUMENT;
+    optim_set_pool(run->optim, run->pool);
+    enum descent_status status =
+        optim_schedule(run->optim, run->config->schedule, run->start.steps, run->start.steps_per_epoch);
+    return status == DESCENT_OK ? optim_clip(run->optim, run->config->clip) : status;
+}
+
+static enum descent_status set_up(struct run *run)
+{
+    run->pool = descent_pool_new(run->config->threads);
+    if (!run->pool)
+        return DESCENT_OUT_OF_MEMORY;
+    enum descent_status (*const stages[])(struct run *) = {open_data, build_network, load_weights,
+                                                           make_optimizer};
+    for (size_t i = 0; i < sizeof stages / sizeof stages[0]; i++) {
+        enum descent_status status = stages[i](run);
+        if (status != DESCENT_OK)
+            return status;
+    }
+    run->start.config = run->config;
+    run->start.graph = run->graph;
+    run->start.optim = run->optim;
+    run->start.train_bytes = nn_plan_bytes(run->train_plan);
+    return rundir_create(&run->start, &run->rundir);
+}
+
+static void tear_down(struct run *run)
+{
+    rundir_close(run->rundir);
+    optim_free(run->optim);
+    nn_plan_free(run->eval_plan);
+    nn_plan_free(run->train_plan);
+    nn_graph_free(run->graph);
+    data_loader_free(run->validation_loader);
+    data_loader_free(run->test_loader);
+    data_loader_free(run->train_loader);
+    data_view_free(run->validation);
+    data_view_free(run->test);
+    data_view_free(run->train);
+    data_free(run->set);
+    descent_pool_free(run->pool);
+    free(run->loaded);
+}
+
+/* ---- Passes ---- */
+
+/* The loader's next batch through a plan, added to the tally. *n: its samples, 0 at the end of the epoch.
+ */
+static enum descent_status forward(struct run *run, nn_plan *plan, struct data_loader *loader,
+                                   struct tally *tally, int *n)
+{
+    struct data_batch batch;
+    *n = data_loader_next(loader, &batch);
+    if (*n <= 0)
+        return *n == 0 ? DESCENT_OK : DESCENT_IO_ERROR;
+    nn_feed(plan, run->input, batch.x);
+    nn_feed(plan, run->labels, batch.labels);
+    enum descent_status status = nn_forward(plan, *n);
+    if (status != DESCENT_OK)
+        return status;
+    tally->loss += nn_loss(plan) * *n;
+    tally->correct += nn_count_correct(plan, run->logits, batch.labels, *n);
+    tally->samples += *n;
+    return DESCENT_OK;
+}
+
+static struct train_score score(const struct tally *tally)
+{
+    double samples = (double)tally->samples;
+    return (struct train_score){.loss = tally->loss / samples,
+                                .accuracy = (double)tally->correct / samples};
+}
+
+static enum descent_status evaluate(struct run *run, struct data_loader *loader, struct train_score *result)
+{
+    struct tally tally = {0};
+    enum descent_status status;
+    int n;
+    data_loader_start(loader, 0);
+    do
+        status = forward(run, run->eval_plan, loader, &tally, &n);
+    while (status == DESCENT_OK && n > 0);
+    *result = score(&tally);
+    return status;
+}
+
+/* ---- Training ---- */
+
+static enum descent_status diverged(struct run *run, const struct train_step *step)
+{
+    const char *layer = nn_first_not_finite(run->train_plan);
+    return descent_fail(
+        DESCENT_DIVERGED,
+        "diverged at step %lld (epoch %d): the loss is not finite; the first layer that is not: %s",
+        (long long)step->step, step->epoch, layer ? layer : "the loss");
+}
+
+/* One optimizer step on the next `size` samples, in passes of at most micro_batch weighted by their size.
+ */
+static enum descent_status train_step(struct run *run, int64_t size, struct tally *epoch,
+                                      struct train_step *step)
+{
+    struct tally tally = {0};
+    enum descent_status status = DESCENT_OK;
+    nn_clear_gradients(run->graph);
+    while (status == DESCENT_OK && tally.samples < size) {
+        int n;
+        status = forward(run, run->train_plan, run->train_loader, &tally, &n);
+        step->loss = tally.loss / (double)tally.samples;
+        if (status == DESCENT_OK && !isfinite(step->loss))
+            status = diverged(run, step);
+        if (status == DESCENT_OK)
+            status = nn_backward_scaled(run->train_plan, n / (double)size);
+    }
+    if (status != DESCENT_OK)
+        return status;
+    epoch->loss += tally.loss;
+    epoch->correct += tally.correct;
+    epoch->samples += tally.samples;
+
+    status = optim_step(run->optim);
+    step->grad_norm = optim_gradient_norm(run->optim);
+    if (status == DESCENT_DIVERGED)
+        return descent_fail_in(status, "diverged at step %lld (epoch %d)", (long long)step->step,
+                               step->epoch);
+    return status;
+}
+
+static bool wants_stop(const struct run *run)
+{
+    return run->observer->wants_stop && run->observer->wants_stop(run->observer->context);
+}
+
+/* Trains an epoch; interrupted, it ends after the current step with result->outcome set. */
+static enum descent_status train_epoch(struct run *run, int epoch, struct train_epoch *done)
+{
+    const struct train_observer *observer = run->observer;
+    struct train_result *result = run->result;
+    struct tally tally = {0};
+    double begin = seconds_now(), before = result->seconds;
+    data_loader_start(run->train_loader, epoch - 1);
+    for (int64_t i = 0; i < run->start.steps_per_epoch; i++) {
+        struct train_step step = {.step = result->steps + 1,
+                                  .epoch = epoch,
+                                  .lr = optim_lr_at(run->optim, result->steps),
+                                  .grad_norm = NAN,
+                                  .update_norm = NAN};
+        int64_t left = run->start.train_count - i * run->batch;
+        bool logged = step.step % run->config->log_every == 0;
+        optim_measure(run->optim, logged);
+        enum descent_status status = train_step(run, left < run->batch ? left : run->batch, &tally, &step);
+        done->seconds = seconds_now() - begin;
+        result->seconds = before + done->seconds;
+        if (status == DESCENT_DIVERGED)
+            return rundir_step(run->rundir, &step) == DESCENT_OK ? status : DESCENT_IO_ERROR;
+        if (status != DESCENT_OK)
+            return status;
+        result->steps++;
+        struct train_score mean = score(&tally);
+        step.epoch_loss = mean.loss;
+        step.epoch_accuracy = mean.accuracy;
+        step.images_per_second = (double)tally.samples / done->seconds;
+        if (logged) {
+            step.update_norm = optim_update_norm(run->optim);
+            status = rundir_step(run->rundir, &step);
+        }
+        if (observer->stepped)
+            observer->stepped(observer->context, &step);
+        if (status != DESCENT_OK)
+            return status;
+        if (i + 1 < run->start.steps_per_epoch && wants_stop(run)) {
+            result->outcome = TRAIN_INTERRUPTED;
+            return DESCENT_OK;
+        }
+    }
+    done->epoch = epoch;
+    done->step = result->steps;
+    done->train = score(&tally);
+    done->images_per_second = (double)tally.samples / done->seconds;
+    return DESCENT_OK;
+}
+
+/* What follows an epoch: save, evaluate on the validation part, or on the test part where there is none,
+ * report. */
+static enum descent_status end_epoch(struct run *run, struct train_epoch *epoch)
+{
+    enum descent_status status = rundir_save_model(run->rundir, run->graph);
+    if (status != DESCENT_OK)
+        return status;
+    epoch->validated = run->validation != NULL;
+    status = evaluate(run, epoch->validated ? run->validation_loader : run->test_loader, &epoch->held_out);
+    if (status == DESCENT_OK)
+        status = rundir_epoch(run->rundir, epoch);
+    if (status != DESCENT_OK)
+        return status;
+    run->result->epochs++;
+    if (run->observer->epoch_ended)
+        run->observer->epoch_ended(run->observer->context, epoch);
+    if (wants_stop(run) && epoch->epoch < run->config->epochs)
+        run->result->outcome = TRAIN_INTERRUPTED;
+    return DESCENT_OK;
+}
+
+/* All epochs, then the test part, unless the last epoch just evaluated it. */
+static enum descent_status train_all(struct run *run)
+{
+    struct train_result *result = run->result;
+    struct train_epoch epoch = {0};
+    enum descent_status status = DESCENT_OK;
+    for (int i = 1; i <= run->config->epochs && result->outcome == TRAIN_DONE && status == DESCENT_OK;
+         i++) {
+        epoch = (struct train_epoch){0};
+        status = train_epoch(run, i, &epoch);
+        if (status == DESCENT_OK && epoch.epoch == i)
+            status = end_epoch(run, &epoch);
+    }
+    if (status != DESCENT_OK)
+        return status;
+    if (epoch.step == result->steps && !epoch.validated) {
+        result->test = epoch.held_out;
+        return DESCENT_OK;
+    }
+    status = rundir_save_model(run->rundir, run->graph);
+    return status == DESCENT_OK ? evaluate(run, run->test_loader, &result->test) : status;
+}
+
+enum descent_status train_run(const struct train_config *config, const struct train_observer *observer,
+                              struct train_result *result)
+{
+    struct run run = {.config = config, .observer = observer, .result = result};
+    *result = (struct train_result){.test = {NAN, NAN}};
+    enum descent_status status = set_up(&run);
+    if (status == DESCENT_OK) {
+        if (observer->started)
+            observer->started(observer->context, &run.start);
+        status = train_all(&run);
+        if (status == DESCENT_DIVERGED)
+            result->outcome = TRAIN_DIVERGED;
+        if (status == DESCENT_OK || status == DESCENT_DIVERGED) {
+            enum descent_status written = rundir_end(run.rundir, result);
+            status = written == DESCENT_OK ? status : written;
+            if (observer->ended)
+                observer->ended(observer->context, result);
+        }
+    }
+    tear_down(&run);
+    return status;
+}
