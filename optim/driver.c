@@ -122,33 +122,38 @@ static struct optim *new_from(const struct optim_algorithm *algorithm, const str
     return optim;
 }
 
-static struct optim *new_parsed(const struct optim_algorithm *algorithm, const struct descent_spec *spec,
-                                struct descent_param *params, int count)
+/* A spec of one part. */
+static enum descent_status parse(const char *text, struct descent_spec *spec)
 {
-    if (spec->count > 1) {
-        descent_fail(DESCENT_BAD_ARGUMENT, "optimizer %s cannot be combined with '%s'", spec->part[0].name,
-                     spec->part[1].name);
-        return NULL;
+    enum descent_status status = descent_spec_parse(text, spec);
+    if (!status && spec->count > 1) {
+        status = descent_fail(DESCENT_BAD_ARGUMENT, "optimizer %s cannot be combined with '%s'",
+                              spec->part[0].name, spec->part[1].name);
+        descent_spec_free(spec);
     }
-    if (!algorithm)
-        algorithm = optim_find(spec->part[0].name);
-    return algorithm ? new_from(algorithm, &spec->part[0], params, count) : NULL;
+    return status;
 }
 
 struct optim *optim_new_from(const struct optim_algorithm *algorithm, const char *text,
                              struct descent_param *params, int count)
 {
     struct descent_spec spec;
-    if (descent_spec_parse(text, &spec))
+    if (parse(text, &spec))
         return NULL;
-    struct optim *optim = new_parsed(algorithm, &spec, params, count);
+    struct optim *optim = new_from(algorithm, &spec.part[0], params, count);
     descent_spec_free(&spec);
     return optim;
 }
 
 struct optim *optim_new(const char *text, struct descent_param *params, int count)
 {
-    return optim_new_from(NULL, text, params, count);
+    struct descent_spec spec;
+    if (parse(text, &spec))
+        return NULL;
+    const struct optim_algorithm *algorithm = optim_find(spec.part[0].name);
+    struct optim *optim = algorithm ? new_from(algorithm, &spec.part[0], params, count) : NULL;
+    descent_spec_free(&spec);
+    return optim;
 }
 
 void optim_free(struct optim *optim)
@@ -171,7 +176,7 @@ enum descent_status optim_group(struct optim *optim, const char *pattern, const 
                             "parameter group '%s' comes after step %lld; groups come before the first",
                             pattern, (long long)optim->run.step);
     const char *text = descent_arena_format(optim->arena, "%s:%s", optim->algorithm->name, overrides);
-    enum descent_status status = text ? descent_spec_parse(text, &spec) : DESCENT_OUT_OF_MEMORY;
+    enum descent_status status = text ? parse(text, &spec) : DESCENT_OUT_OF_MEMORY;
     if (status)
         return status;
     struct optim_group *group = read_group(optim, &spec.part[0], optim->base->hyper);

@@ -3,8 +3,8 @@
  * CONVENTIONS. An optimizer, its hyperparameters and a learning-rate schedule are named by spec strings
  * (base/spec.h): "adamw:lr=3e-4,beta2=0.98", "cosine+warmup:5%". optim/ sees no network: anything that
  * fills param->grad can be trained, a plain array too. One step is, in this order: gradient norm, clipping,
- * weight decay (coupled: added to the gradient; decoupled: value * (1 - lr * weight_decay) before the
- * step), the algorithm's rule. Parameters whose `grad` is NULL are skipped altogether. Biases and norm
+ * weight decay (coupled: added to the gradient; decoupled: the value loses lr * weight_decay * value beside
+ * the step), the algorithm's rule. Parameters whose `grad` is NULL are skipped altogether. Biases and norm
  * parameters are not decayed unless decay_all=yes. Steps count from 0 completed; the first step uses the
  * schedule at 0 and, in formulas, t = 1. The same gradients give the same bits for any number of threads.
  * Errors: base/status.h. One thread at a time per optimizer. */

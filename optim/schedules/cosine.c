@@ -18,7 +18,7 @@ static double rate(const struct optim_schedule_at *at)
 {
     const double pi = 3.14159265358979323846;
     double min = at->values[MIN].number;
-    double progress = at->step < at->total ? (double)at->step / (double)at->total : 1;
+    double progress = at->step <= 0 ? 0 : at->step < at->total ? (double)at->step / (double)at->total : 1;
     return min + (at->base - min) * (1 + cos(pi * progress)) / 2;
 }
 

@@ -1,0 +1,274 @@
+/* What must hold for every registered algorithm, exactly. Table-driven: a new one cannot skip it. */
+#include "base/pool.h"
+#include "base/safetensors.h"
+#include "tests/optim/model.h"
+#include "tests/scratch.h"
+
+/* Equal runs, bit for bit. */
+static void assert_same(const char *spec, const char *other, int steps)
+{
+    struct model *a = model_trained(spec, steps), *b = model_trained(other, steps);
+    if (memcmp(a->value, b->value, sizeof a->value) != 0)
+        fail_msg("%s is not %s", spec, other);
+    free(a);
+    free(b);
+}
+
+static void every_rule_moves(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        struct model *a = model_new(), *b = model_trained(spec_of(name, "lr=0.01"), 1);
+        for (int i = 0; i < MODEL_TENSORS; i++)
+            if (b->params[i].grad && a->params[i].value[1] == b->params[i].value[1])
+                fail_msg("%s leaves %s where it is", name, a->params[i].name);
+        free(a);
+        free(b);
+    }
+}
+
+static void lr_0_changes_nothing(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        struct model *a = model_new(), *b = model_trained(spec_of(name, "lr=0,weight_decay=0.1"), 3);
+        assert_same_values(a, b);
+        free(a);
+        free(b);
+    }
+}
+
+static void special_cases_are_the_simpler_rule(void **state)
+{
+    (void)state;
+    assert_same("momentum:lr=0.1,momentum=0", "sgd:lr=0.1", 4);
+    assert_same("momentum:lr=0.1,momentum=0,dampening=0.5", "sgd:lr=0.1", 4);
+    assert_same("sgd:lr=0.1,momentum=0.9", "momentum:lr=0.1", 4);
+    assert_same("sgd:lr=0.1,momentum=0.9,nesterov", "nesterov:lr=0.1", 4);
+    assert_same("adamw:lr=0.01,weight_decay=0", "adam:lr=0.01", 4);
+}
+
+static void threads_do_not_change_a_bit(void **state)
+{
+    static const int threads[] = {1, 2, 3, 8};
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        struct model *serial = model_new();
+        struct optim *one = model_optim(serial, spec_of(name, "lr=0.01,weight_decay=0.1"));
+        optim_measure(one, true);
+        assert_int_equal(optim_clip(one, 5), DESCENT_OK);
+        model_steps(serial, one, 4);
+        for (size_t i = 0; i < sizeof threads / sizeof *threads; i++) {
+            struct descent_pool *pool = descent_pool_new(threads[i]);
+            struct model *m = model_new();
+            struct optim *optim = model_optim(m, spec_of(name, "lr=0.01,weight_decay=0.1"));
+            optim_set_pool(optim, pool);
+            optim_measure(optim, true);
+            assert_int_equal(optim_clip(optim, 5), DESCENT_OK);
+            model_steps(m, optim, 4);
+            assert_same_values(m, serial);
+            assert_true(optim_gradient_norm(optim) == optim_gradient_norm(one));
+            assert_true(optim_update_norm(optim) == optim_update_norm(one));
+            optim_free(optim);
+            descent_pool_free(pool);
+            free(m);
+        }
+        optim_free(one);
+        free(serial);
+    }
+}
+
+static void measuring_does_not_change_a_bit(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
+        struct model *plain = model_trained(spec, 3), *m = model_new();
+        struct optim *optim = model_optim(m, spec);
+        optim_measure(optim, true);
+        model_steps(m, optim, 3);
+        assert_same_values(m, plain);
+        optim_free(optim);
+        free(m);
+        free(plain);
+    }
+}
+
+static void measured_norms_are_those_of_the_arrays(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        struct model *m = model_new(), *before = model_new();
+        struct optim *optim = model_optim(m, spec_of(name, "lr=0.01,weight_decay=0.1"));
+        optim_measure(optim, true);
+        model_steps(m, optim, 2);
+        memcpy(before->value, m->value, sizeof m->value);
+        model_gradient(m, 2);
+        assert_int_equal(optim_step(optim), DESCENT_OK);
+        double gradient = 0, update = 0;
+        for (int k = 0; k < MODEL_SIZE - 7; k++) {
+            gradient += pow((double)m->grad[k], 2);
+            update += pow((double)m->value[k] - (double)before->value[k], 2);
+        }
+        assert_true(fabs(optim_gradient_norm(optim) / sqrt(gradient) - 1) < 1e-12);
+        assert_true(fabs(optim_update_norm(optim) / sqrt(update) - 1) < 1e-6);
+        optim_free(optim);
+        free(m);
+        free(before);
+    }
+}
+
+static void group_with_the_same_values_changes_nothing(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
+        struct model *whole = model_trained(spec, 4), *m = model_new();
+        struct optim *optim = model_optim(m, spec);
+        assert_int_equal(optim_group(optim, "conv1.*", "lr=0.01,weight_decay=0.1"), DESCENT_OK);
+        model_steps(m, optim, 4);
+        assert_same_values(m, whole);
+        optim_free(optim);
+        free(m);
+        free(whole);
+    }
+}
+
+/* Whole-tensor methods would be listed here. */
+static void tensor_cut_in_three_changes_nothing(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
+        struct model *whole = model_trained(spec, 4), *m = model_new();
+        struct descent_param cut[MODEL_TENSORS + 2];
+        static const char *const names[3] = {"x", "y", "z"};
+        static const int64_t ends[4] = {0, 1003, 30000, 60 * 1001};
+        for (int i = 0; i < 3; i++)
+            cut[i] = (struct descent_param){.name = names[i],
+                                            .rank = 1,
+                                            .shape = {ends[i + 1] - ends[i]},
+                                            .size = ends[i + 1] - ends[i],
+                                            .value = m->value + ends[i],
+                                            .grad = m->grad + ends[i]};
+        memcpy(cut + 3, m->params + 1, (MODEL_TENSORS - 1) * sizeof *cut);
+        struct optim *optim = optim_new(spec, cut, MODEL_TENSORS + 2);
+        assert_non_null(optim);
+        model_steps(m, optim, 4);
+        assert_same_values(m, whole);
+        optim_free(optim);
+        free(m);
+        free(whole);
+    }
+}
+
+static void save_load_continue_is_not_stopping(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1"),
+                   *path = scratch_path("state.safetensors");
+        struct model *m = model_new(), *resumed = model_new();
+        struct optim *optim = model_optim(m, spec), *second = model_optim(resumed, spec);
+        struct descent_tensor tensors[32];
+        struct descent_safetensors file;
+        assert_int_equal(optim_schedule(optim, "cosine+warmup:3", 10, 10), DESCENT_OK);
+        assert_int_equal(optim_schedule(second, "cosine+warmup:3", 10, 10), DESCENT_OK);
+        model_steps(m, optim, 5);
+        assert_in_range(optim_state_count(optim), 1, 32);
+        for (int i = 0; i < optim_state_count(optim); i++)
+            tensors[i] = optim_state_get(optim, i);
+        assert_int_equal(descent_safetensors_write(path, tensors, optim_state_count(optim), NULL, 0),
+                         DESCENT_OK);
+        memcpy(resumed->value, m->value, sizeof m->value);
+        model_steps(m, optim, 5);
+
+        assert_int_equal(descent_safetensors_read(path, &file), DESCENT_OK);
+        assert_int_equal(optim_state_load(second, file.tensors, file.count), DESCENT_OK);
+        descent_safetensors_free(&file);
+        assert_int_equal(optim_steps(second), 5);
+        model_steps(resumed, second, 5);
+        assert_same_values(resumed, m);
+        optim_free(optim);
+        optim_free(second);
+        free(m);
+        free(resumed);
+    }
+}
+
+/* x'Ax / 2 with condition 100, rotated: A = H diag(1 .. 0.01) H, H the reflection along (1, ..., 1). */
+enum { N = 8, STEPS = 600 };
+
+static void reflect(const double *x, double *y)
+{
+    double sum = 0;
+    for (int i = 0; i < N; i++)
+        sum += x[i];
+    for (int i = 0; i < N; i++)
+        y[i] = x[i] - 2 * sum / N;
+}
+
+static double quadratic(const descent_real *x, descent_real *grad)
+{
+    double point[N], y[N], g[N], loss = 0;
+    for (int i = 0; i < N; i++)
+        point[i] = (double)x[i];
+    reflect(point, y);
+    for (int i = 0; i < N; i++) {
+        double curvature = pow(0.01, (double)i / (N - 1));
+        loss += curvature * y[i] * y[i] / 2;
+        y[i] *= curvature;
+    }
+    reflect(y, g);
+    for (int i = 0; i < N; i++)
+        grad[i] = (descent_real)g[i];
+    return loss;
+}
+
+static void every_rule_converges_on_a_rotated_ravine(void **state)
+{
+    static const char *const rates[] = {"lr=1", "lr=0.1", "lr=0.01", "lr=0.001"};
+    (void)state;
+    FOR_EACH_ALGORITHM(name)
+    {
+        double best = INFINITY, first = 0;
+        for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+            descent_real x[N] = {1, 1, -1, 1, -1, 1, 1, 2}, grad[N];
+            struct descent_param param = {
+                .name = "x", .rank = 1, .shape = {N}, .size = N, .value = x, .grad = grad};
+            struct optim *optim = optim_new(spec_of(name, rates[i]), &param, 1);
+            double loss = first = quadratic(x, grad);
+            for (int t = 0; t < STEPS && optim_step(optim) == DESCENT_OK; t++)
+                loss = quadratic(x, grad);
+            best = fmin(best, loss);
+            optim_free(optim);
+        }
+        if (!(best < 1e-4 * first))
+            fail_msg("%s stops at %.2g of the loss", name, best / first);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_moves),
+        cmocka_unit_test(lr_0_changes_nothing),
+        cmocka_unit_test(special_cases_are_the_simpler_rule),
+        cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(measuring_does_not_change_a_bit),
+        cmocka_unit_test(measured_norms_are_those_of_the_arrays),
+        cmocka_unit_test(group_with_the_same_values_changes_nothing),
+        cmocka_unit_test(tensor_cut_in_three_changes_nothing),
+        cmocka_unit_test(save_load_continue_is_not_stopping),
+        cmocka_unit_test(every_rule_converges_on_a_rotated_ravine),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
