@@ -315,8 +315,10 @@ static void pad_gradient(const struct nn_call *call, const struct geometry *g, i
     float *restrict to = copy + g->low * (pitch + g->y.channels);
     for (int i = 0; i < g->y.height; i++, to += pitch, dy += row, y += row)
         if (call->relu)
-            for (int64_t k = 0; k < row; k++)
-                to[k] = y[k] > 0 ? dy[k] : 0;
+            for (int64_t k = 0; k < row; k++) {
+                float value = dy[k]; /* loaded in any case, so that the loop needs no masks */
+                to[k] = y[k] > 0 ? value : 0;
+            }
         else
             memcpy(to, dy, (size_t)row * sizeof(float));
 }
@@ -330,10 +332,15 @@ static void bias_sample(const struct geometry *g, const float *dy, float *sum)
         for (int k = 0; k < g->out.padded; k += NN_LANES) {
             const float *from = dy + group * g->out.channels + k;
             float *to = sum + group * (g->taps + 1) * g->out.padded + g->taps * g->out.padded + k;
-            nn_vector total[2] = {nn_vector_load(to)};
-            for (int64_t p = 0; p < pixels; p++, from += g->y.channels)
-                total[p & 1] += nn_vector_load(from);
-            nn_vector_store(to, total[0] + total[1]);
+            nn_vector even = nn_vector_load(to), odd = {0};
+            int64_t p = 0;
+            for (; p + 1 < pixels; p += 2, from += 2 * g->y.channels) {
+                even += nn_vector_load(from);
+                odd += nn_vector_load(from + g->y.channels);
+            }
+            if (p < pixels)
+                even += nn_vector_load(from);
+            nn_vector_store(to, even + odd);
         }
 }
 

@@ -77,64 +77,92 @@ NN_INLINE void store_lanes(float *to, nn_vector value, int lanes)
     memcpy(to, part, sizeof(float) * (size_t)lanes);
 }
 
-/* What one output pixel and its window have to do with each other; `maximum` and `forward` are constants
- * where this is inlined. The first of equal maxima takes the gradient, NaN wins, as in PyTorch. */
-NN_INLINE void pixel(const struct nn_call *call, struct window w, const float *x, float *y, const float *dy,
-                     float *dx, bool exact, bool maximum, bool forward)
+/* `maximum` is a constant where these are inlined. The first of equal maxima takes the gradient, NaN wins,
+ * as in PyTorch. */
+NN_INLINE void forward_pixel(const struct nn_call *call, struct window w, const float *x, float *y,
+                             bool exact, bool maximum)
 {
     const ptrdiff_t channels = call->in.channels, pitch = channels * call->in.width;
-    const float factor = 1 / divisor(call, w);
+    for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
+        int lanes = exact ? (int)(channels - c) : NN_LANES;
+        nn_vector result = {0};
+        if (maximum)
+            result = load_lanes(x + w.top * pitch + w.left * channels + c, lanes);
+        for (ptrdiff_t i = w.top; i < w.bottom; i++)
+            for (ptrdiff_t j = w.left; j < w.right; j++) {
+                nn_vector value = load_lanes(x + i * pitch + j * channels + c, lanes);
+                if (maximum)
+                    result = nn_vector_select((value > result) | (value != value), value, result);
+                else
+                    result += value;
+            }
+        if (!maximum)
+            result *= 1 / divisor(call, w);
+        store_lanes(y + c, result, lanes);
+    }
+}
+
+/* alone: no other window reaches these pixels of dx, so they are stored, not added to. */
+NN_INLINE void backward_pixel(const struct nn_call *call, struct window w, const float *x, const float *y,
+                              const float *dy, float *dx, bool exact, bool alone, bool maximum)
+{
+    const ptrdiff_t channels = call->in.channels, pitch = channels * call->in.width;
     for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
         int left = (int)(channels - c), lanes = exact ? left : NN_LANES;
-        nn_vector best = {0}, gradient = {0};
+        nn_vector gradient = nn_vector_first(load_lanes(dy + c, lanes), left), best = {0};
         nn_mask open = ~(nn_mask){0}; /* lanes whose maximum was not met yet */
-        if (forward && maximum)
-            best = load_lanes(x + w.top * pitch + w.left * channels + c, lanes);
-        if (!forward) {
-            gradient = nn_vector_first(load_lanes(dy + c, lanes), left);
-            best = maximum ? load_lanes(y + c, lanes) : best;
-        }
+        if (maximum)
+            best = load_lanes(y + c, lanes);
+        else
+            gradient *= 1 / divisor(call, w);
         for (ptrdiff_t i = w.top; i < w.bottom; i++)
             for (ptrdiff_t j = w.left; j < w.right; j++) {
                 ptrdiff_t at = i * pitch + j * channels + c;
-                nn_vector value = forward || maximum ? load_lanes(x + at, lanes) : best;
-                if (forward && maximum) {
-                    best = nn_vector_select((value > best) | (value != value), value, best);
-                } else if (forward) {
-                    best += value;
-                } else if (maximum) {
-                    nn_mask here = (value == best) & open;
+                nn_vector part = gradient;
+                if (maximum) {
+                    nn_mask here = (load_lanes(x + at, lanes) == best) & open;
                     open &= ~here;
-                    store_lanes(dx + at, load_lanes(dx + at, lanes) + nn_vector_and(gradient, here), lanes);
-                } else {
-                    store_lanes(dx + at, load_lanes(dx + at, lanes) + factor * gradient, lanes);
+                    part = nn_vector_and(gradient, here);
                 }
+                if (!alone)
+                    part += load_lanes(dx + at, lanes);
+                store_lanes(dx + at, part, lanes);
             }
-        if (forward && !maximum)
-            best *= factor;
-        if (forward)
-            store_lanes(y + c, best, lanes);
     }
+}
+
+/* Floats from the start of an image to the pixel. */
+static int64_t pixel_at(struct nn_shape shape, int row, int column)
+{
+    return ((int64_t)row * shape.width + column) * shape.channels;
 }
 
 NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool maximum, bool forward)
 {
+    const struct nn_pool2d_options *o = call->options;
     int64_t begin, end, in = nn_size(call->in), out = nn_size(call->out);
-    int64_t padded = (call->in.channels + NN_LANES - 1) / NN_LANES * NN_LANES;
+    int64_t channels = call->in.channels, padded = (channels + NN_LANES - 1) / NN_LANES * NN_LANES;
+    /* With several vectors a pixel, the last must not hang over into a pixel whose first was stored
+     * already. */
+    bool alone = !call->add[0] && o->stride >= o->kernel && (padded == NN_LANES || padded == channels);
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     for (int64_t s = begin; s < end; s++) {
         const float *x = call->x[0] + s * in;
-        float *dx = forward ? NULL : call->dx[0] + s * in;
         if (!forward && !call->add[0])
-            memset(dx, 0, (size_t)in * sizeof(float));
+            memset(call->dx[0] + s * in, 0, (size_t)in * sizeof(float));
         for (int row = 0; row < call->out.height; row++)
             for (int column = 0; column < call->out.width; column++) {
                 struct window w = window_at(call, row, column);
-                int64_t y_at = ((int64_t)row * call->out.width + column) * call->out.channels;
-                int64_t x_at = ((w.bottom - 1) * (int64_t)call->in.width + w.right - 1) * call->in.channels;
-                bool exact = y_at + padded > out || x_at + padded > in;
-                int64_t at = s * out + y_at;
-                pixel(call, w, x, call->y + at, call->dy + (forward ? 0 : at), dx, exact, maximum, forward);
+                int64_t at = pixel_at(call->out, row, column);
+                bool exact = at + padded > out ||
+                             pixel_at(call->in, w.bottom - 1, w.right - 1) + padded > in ||
+                             (alone && (w.right - 1) * channels + padded > call->in.width * channels);
+                at += s * out;
+                if (forward)
+                    forward_pixel(call, w, x, call->y + at, exact, maximum);
+                else
+                    backward_pixel(call, w, x, call->y + at, call->dy + at, call->dx[0] + s * in, exact,
+                                   alone, maximum);
             }
     }
 }
