@@ -44,7 +44,7 @@ NN_INLINE void nn_gather_store(const struct nn_gather *g, float *out, nn_vector 
 {
     float spill[NN_LANES];
     if (g->add && (lanes >= NN_LANES || g->hangs))
-        value += nn_vector_first(nn_vector_load(out), lanes);
+        value += nn_vector_load(out); /* lanes that hang over are 0, so what they add to stays */
     if (g->relu)
         value = nn_vector_relu(value);
     if (lanes >= NN_LANES || g->hangs) {
