@@ -310,6 +310,7 @@ struct nn_compile_options {
     int batch;       /* largest number of samples a call */
     bool training;   /* gradients, batch statistics and dropout; else evaluation with running statistics */
     struct descent_pool *pool; /* NULL: one thread */
+    bool input_gradients;      /* in training: of the loss with respect to the inputs too (nn_gradient) */
     unsigned without;          /* of enum nn_without */
 };
 
@@ -332,6 +333,11 @@ enum descent_status nn_forward(nn_plan *plan, int n);
  * after each nn_forward. */
 enum descent_status nn_backward(nn_plan *plan);
 enum descent_status nn_backward_scaled(nn_plan *plan, double scale);
+
+/* n samples of the gradient with respect to an input (NHWC), after nn_backward and until the next
+ * nn_forward: a saliency map, or the direction of an adversarial example. NULL if the plan was compiled
+ * without input_gradients or its loss does not depend on that input. */
+const float *nn_gradient(const nn_plan *plan, const nn_node *input);
 
 /* Mean loss of the last nn_forward. */
 double nn_loss(const nn_plan *plan);

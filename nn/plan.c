@@ -41,7 +41,7 @@ static void analyze(struct compiler *c)
     mark_ancestors(options->loss, c->before_loss);
     for (int i = 0; i < graph->node_count; i++) {
         const nn_node *node = graph->node[i];
-        bool wants = false;
+        bool wants = options->input_gradients && !node->op->forward && !node->op->integer;
         for (int k = 0; k < node->param_count; k++)
             wants |= graph->param[node->param[k]].grad != NULL;
         for (int k = 0; k < node->input_count; k++) {
@@ -264,7 +264,7 @@ static void place_gradient(struct compiler *c, int s, int i, bool *taken)
         *gradient = new_rows(c, node, time, time);
     }
     if (!c->failed)
-        extend(plan, *gradient, time);
+        extend(plan, *gradient, node->op->forward ? time : NN_FOREVER);
     step->dx[i] = *gradient;
 }
 

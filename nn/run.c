@@ -202,6 +202,12 @@ const float *nn_value(const nn_plan *plan, const nn_node *node)
     return kept ? (const void *)plan->buffer[plan->value[node->index]].memory : NULL;
 }
 
+const float *nn_gradient(const nn_plan *plan, const nn_node *input)
+{
+    int buffer = input->graph == plan->graph ? plan->gradient[input->index] : NN_NONE;
+    return buffer == NN_NONE || input->op->forward ? NULL : (const void *)plan->buffer[buffer].memory;
+}
+
 static bool all_finite(const float *number, int64_t count)
 {
     bool finite = true;
