@@ -40,7 +40,7 @@ enum descent_status descent_file_commit(struct descent_file *file)
 {
     int error = 0;
     errno = EIO; /* for an earlier error of the stream, whose cause is gone */
-    if (ferror(file->stream) || fflush(file->stream) || fsync(fileno(file->stream)))
+    if (fflush(file->stream) || ferror(file->stream) || fsync(fileno(file->stream)))
         error = errno;
     if (fclose(file->stream) && !error)
         error = errno;

@@ -135,11 +135,9 @@ struct descent_json *descent_json_parse(const char *name, const char *text, size
 {
     json_error_t error;
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    if (!json) {
-        bool starved = json_error_code(&error) == json_error_out_of_memory;
-        descent_fail(starved ? DESCENT_OUT_OF_MEMORY : DESCENT_BAD_FORMAT, "%s: line %d, column %d: %s",
-                     name, error.line, error.column, error.text);
-    }
+    if (!json)
+        descent_fail(DESCENT_BAD_FORMAT, "%s: line %d, column %d: %s", name, error.line, error.column,
+                     error.text);
     return (struct descent_json *)json;
 }
 

@@ -125,10 +125,8 @@ void descent_spec_free(struct descent_spec *spec)
  * hexadecimal, no inf, no nan. */
 static const char *scan_number(const char *text, double *number)
 {
-    const char *at = text + strspn(text, "+-");
+    const char *at = text + (*text == '+' || *text == '-');
     size_t whole = strspn(at, "0123456789"), fraction = 0;
-    if (at > text + 1)
-        return NULL;
     at += whole;
     if (*at == '.') {
         fraction = strspn(at + 1, "0123456789");
@@ -168,7 +166,7 @@ static int edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 64 };
     int rows[3][LONGEST + 1], m = (int)strlen(a), n = (int)strlen(b);
-    if (m > LONGEST || n > LONGEST)
+    if (n > LONGEST)
         return LONGEST;
     int *before = rows[0], *previous = rows[1], *row = rows[2];
     for (int j = 0; j <= n; j++)
@@ -219,8 +217,7 @@ static bool has_limits(const struct descent_option *option)
 void descent_option_range(const struct descent_option *option, char *text, int size)
 {
     if (!has_limits(option)) {
-        if (size > 0)
-            *text = 0;
+        *text = 0;
         return;
     }
     char open = option->open_min || isinf(option->min) ? '(' : '[';

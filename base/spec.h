@@ -99,7 +99,7 @@ const char *descent_nearest(const char *name, const char *const *known, int coun
 const char *descent_value_text(const struct descent_option *option, const struct descent_value *value,
                                char *text, int size);
 
-/* "[0, 1)" into text; "" when there are no limits. */
+/* "[0, 1)" into text of `size` > 0 bytes; "" when there are no limits. */
 void descent_option_range(const struct descent_option *option, char *text, int size);
 
 #endif

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char scratch_directory[64];
+static char scratch_directory[128];
 
 static inline void scratch_remove(void)
 {
@@ -31,7 +31,9 @@ static inline const char *scratch_path(const char *name)
     static char paths[4][256];
     static int turn;
     if (!*scratch_directory) {
-        snprintf(scratch_directory, sizeof scratch_directory, "/tmp/descent-test-XXXXXX");
+        const char *parent = getenv("TMPDIR");
+        snprintf(scratch_directory, sizeof scratch_directory, "%s/descent-test-XXXXXX",
+                 parent ? parent : P_tmpdir);
         if (!mkdtemp(scratch_directory) || atexit(scratch_remove))
             abort();
     }

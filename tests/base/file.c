@@ -72,7 +72,8 @@ static void a_directory_that_cannot_be_written_is_an_error_naming_it_and_the_rea
     assert_non_null(strstr(descent_error(), "closed/a.txt: Permission denied"));
 }
 
-/* A limit on the size of files stands for a full disk. */
+/* A limit on the size of files stands for a full disk: it is hit by a write, or only when the rest is
+ * flushed. */
 static void a_full_disk_is_an_error_and_the_last_good_file_stays(void **state)
 {
     (void)state;
@@ -82,20 +83,22 @@ static void a_full_disk_is_an_error_and_the_last_good_file_stays(void **state)
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small = before;
     small.rlim_cur = 4096;
-    struct descent_file file;
-    assert_int_equal(descent_file_create(&file, path), DESCENT_OK);
     void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-    for (int i = 0; i < 100000; i++)
-        fputs("0123456789", file.stream);
-    enum descent_status status = descent_file_commit(&file);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    for (int size = 5000; size < 1000000; size *= 100) {
+        struct descent_file file;
+        assert_int_equal(descent_file_create(&file, path), DESCENT_OK);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        for (int i = 0; i < size; i++)
+            fputc('x', file.stream);
+        enum descent_status status = descent_file_commit(&file);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_int_equal(status, DESCENT_IO_ERROR);
+        assert_non_null(strstr(descent_error(), "cannot write "));
+        assert_non_null(strstr(descent_error(), "full/a.txt: File too large"));
+        assert_content(path, "old");
+        assert_int_equal(count_entries(scratch_path("full")), 1);
+    }
     signal(SIGXFSZ, handler);
-    assert_int_equal(status, DESCENT_IO_ERROR);
-    assert_non_null(strstr(descent_error(), "cannot write "));
-    assert_non_null(strstr(descent_error(), "full/a.txt"));
-    assert_content(path, "old");
-    assert_int_equal(count_entries(scratch_path("full")), 1);
 }
 
 static void a_target_that_is_a_directory_is_an_error_and_the_temporary_is_gone(void **state)
@@ -158,6 +161,9 @@ static void directories_are_made_with_their_parents(void **state)
     struct stat info;
     assert_int_equal(descent_make_directories(path), DESCENT_OK);
     assert_true(stat(path, &info) == 0 && S_ISDIR(info.st_mode));
+    assert_int_equal(descent_make_directories(scratch_path("only/long/names")), DESCENT_OK);
+    assert_int_equal(count_entries(scratch_path("only")), 1);
+    assert_int_equal(count_entries(scratch_path("only/long")), 1);
     assert_int_equal(descent_make_directories(path), DESCENT_OK); /* again: nothing to do */
     assert_int_equal(descent_make_directories("."), DESCENT_OK);
     assert_int_equal(descent_make_directories("/"), DESCENT_OK);

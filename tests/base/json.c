@@ -74,9 +74,9 @@ static void what_is_not_finite_or_not_utf8_still_is_valid_json(void **state)
     struct descent_json *json = descent_json_object();
     descent_json_set_number(json, "nan", (double)NAN);
     descent_json_set_number(json, "inf", -(double)INFINITY);
-    descent_json_set_text(json, "path", "caf\xe9.c");
+    descent_json_set_text(json, "path", "caf\xe9\x80.c");
     descent_json_set_text(json, "k\xff", "v");
-    assert_line(json, "{\"nan\":null,\"inf\":null,\"path\":\"caf?.c\",\"k?\":\"v\"}");
+    assert_line(json, "{\"nan\":null,\"inf\":null,\"path\":\"caf??.c\",\"k?\":\"v\"}");
 }
 
 static void a_missing_or_other_value_is_the_fallback(void **state)
@@ -162,19 +162,39 @@ static void a_written_file_is_indented_and_reads_the_same(void **state)
     assert_int_equal(descent_file_read(path, 1000, &text, &size), DESCENT_OK);
     assert_string_equal(text, pretty);
     free(text);
+    descent_json_free(json);
+    static const char nested[] = "[\n  [1, 2],\n  {\n    \"a\": []\n  }\n]\n";
+    json = parse(nested);
+    assert_int_equal(descent_json_write(path, json), DESCENT_OK);
+    assert_int_equal(descent_file_read(path, 1000, &text, &size), DESCENT_OK);
+    assert_string_equal(text, nested);
+    free(text);
+    descent_json_free(json);
+    json = parse("[1, 2]");
+    assert_int_equal(descent_json_write(path, json), DESCENT_OK);
+    assert_int_equal(descent_file_read(path, 1000, &text, &size), DESCENT_OK);
+    assert_string_equal(text, "[1, 2]\n");
+    free(text);
     assert_int_equal(descent_json_write("no/such/run.json", json), DESCENT_NOT_FOUND);
     assert_non_null(strstr(descent_error(), "no/such/run.json"));
     descent_json_free(json);
 }
 
-/* As when the child could not be made: the next line of the thread fails, and only that. */
-static void memory_that_ran_out_is_reported_by_the_next_line(void **state)
+/* As when the child could not be made: the next text of the thread fails, and only that. */
+static void memory_that_ran_out_is_reported_by_the_next_text(void **state)
 {
     (void)state;
-    struct descent_json *json = descent_json_object();
+    struct descent_json *json = descent_json_object(), *list = descent_json_array();
     descent_json_set(json, "child", NULL);
     assert_null(descent_json_line(json));
     assert_non_null(strstr(descent_error(), "memory"));
+    descent_json_add(list, NULL);
+    const char *path = scratch_path("starved.json");
+    assert_int_equal(descent_json_write(path, list), DESCENT_OUT_OF_MEMORY);
+    assert_non_null(strstr(descent_error(), "starved.json: no memory"));
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_null(descent_json_line(NULL));
+    descent_json_free(list);
     assert_line(json, "{}");
 }
 
@@ -188,7 +208,7 @@ int main(void)
         cmocka_unit_test(members_are_walked_in_the_order_of_the_text),
         cmocka_unit_test(malformed_text_is_an_error_naming_file_and_line),
         cmocka_unit_test(a_written_file_is_indented_and_reads_the_same),
-        cmocka_unit_test(memory_that_ran_out_is_reported_by_the_next_line),
+        cmocka_unit_test(memory_that_ran_out_is_reported_by_the_next_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,7 @@ static void tensors_are_aligned_in_file_and_memory(void **state)
     uint64_t header;
     memcpy(&header, data, sizeof header);
     assert_int_equal(header % 8, 0);
+    assert_null(strstr(data + 8, "__metadata__")); /* no metadata, no mention of it */
     assert_int_equal(size, 8 + header + 15);
     assert_memory_equal(data + 8 + header, &wide, 8);
     assert_memory_equal(data + 8 + header + 8, &single, 4);
@@ -105,6 +106,36 @@ static void tensors_are_aligned_in_file_and_memory(void **state)
     assert_int_equal(descent_safetensors_read(path, &file), DESCENT_OK);
     for (int i = 0; i < file.count; i++)
         assert_int_equal((uintptr_t)file.tensors[i].data % 64, 0);
+    descent_safetensors_free(&file);
+}
+
+static void tensors_are_listed_in_the_order_of_the_file(void **state)
+{
+    (void)state;
+    static const char header[] =
+        "{\"last\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,2],\"data_offsets\":[3,5]},"
+        "\"b\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+        "\"empty1\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]},"
+        "\"empty2\":{\"dtype\":\"F64\",\"shape\":[3,0],\"data_offsets\":[0,0]}}";
+    static const char *const order[] = {"empty1", "empty2", "b", "last"};
+    char data[sizeof header + 12];
+    uint64_t length = sizeof header - 1;
+    memcpy(data, &length, 8);
+    memcpy(data + 8, header, length);
+    memcpy(data + 8 + length, "bbbll", 5);
+    struct descent_safetensors file;
+    assert_int_equal(descent_safetensors_read(scratch_file("order.safetensors", data, 13 + length), &file),
+                     DESCENT_OK);
+    assert_int_equal(file.count, 4);
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(file.tensors[i].name, order[i]);
+    assert_memory_equal(file.tensors[2].data, "bbb", 3);
+    assert_memory_equal(file.tensors[3].data, "ll", 2);
+    const char *path = scratch_path("rank8.safetensors");
+    assert_int_equal(descent_safetensors_write(path, file.tensors, file.count, NULL, 0), DESCENT_OK);
+    descent_safetensors_free(&file);
+    assert_int_equal(descent_safetensors_read(path, &file), DESCENT_OK);
+    expect_tensor(&file, "last", DESCENT_U8, 8, (int64_t[]){1, 1, 1, 1, 1, 1, 1, 2});
     descent_safetensors_free(&file);
 }
 
@@ -268,6 +299,7 @@ int main(void)
         cmocka_unit_test(what_python_wrote_is_read),
         cmocka_unit_test(what_python_wrote_is_written_again_byte_for_byte),
         cmocka_unit_test(tensors_are_aligned_in_file_and_memory),
+        cmocka_unit_test(tensors_are_listed_in_the_order_of_the_file),
         cmocka_unit_test(a_header_that_promises_what_the_file_is_not_is_an_error_saying_so),
         cmocka_unit_test(every_truncation_is_an_error),
         cmocka_unit_test(every_flipped_header_bit_is_an_error_or_another_valid_file),

@@ -191,6 +191,7 @@ static void every_type_is_read_as_it_is_written(void **state)
     assert_true(steps.number == 500 && steps.unit == DESCENT_STEPS);
     assert_true(epochs.number == 2.5 && epochs.unit == DESCENT_EPOCHS);
     assert_true(value_of("a:warmup=100%", WARMUP).number == 100);
+    assert_true(value_of("a:warmup=0", WARMUP).number == 0);
     struct descent_value milestones = value_of("a:milestones=50%/75%/90%", MILESTONES);
     assert_true(milestones.count == 3 && milestones.list[2] == 90 && milestones.unit == DESCENT_PERCENT);
 }
@@ -267,6 +268,25 @@ static void an_unknown_key_is_an_error_with_the_nearest_and_all(void **state)
                      DESCENT_BAD_ARGUMENT);
     assert_string_equal(descent_error(), "unknown key 'p' for augmentation flip, which takes no options");
     descent_spec_free(&spec);
+    assert_int_equal(descent_spec_parse("flip:5", &spec), DESCENT_OK);
+    assert_int_equal(descent_spec_read(&spec.part[0], "augmentation flip", NULL, 0, NULL),
+                     DESCENT_BAD_ARGUMENT);
+    assert_string_equal(descent_error(), "unknown key '5' for augmentation flip, which takes no options");
+    descent_spec_free(&spec);
+}
+
+static void a_flag_may_be_the_main_key(void **state)
+{
+    (void)state;
+    static const struct descent_option own[] = {
+        {.name = "vertical", .type = DESCENT_OPTION_FLAG, .initial = "no"}};
+    static const char *const values[] = {"vertical", "yes"};
+    for (int i = 0; i < 2; i++) {
+        struct descent_spec_part part = {.name = "flip", .count = 1, .pair = {{NULL, values[i]}}};
+        struct descent_value value;
+        assert_int_equal(descent_spec_read(&part, "augmentation flip", own, 1, &value), DESCENT_OK);
+        assert_true(value.number == 1);
+    }
 }
 
 static void a_table_that_is_wrong_or_demands_a_value_says_so(void **state)
@@ -307,6 +327,19 @@ static void long_hostile_texts_are_cut_in_messages(void **state)
     text[sizeof text - 3] = '=';
     assert_int_equal(read_spec(text, values), DESCENT_BAD_ARGUMENT);
     assert_non_null(strstr(descent_error(), KNOWN));
+
+    enum { MANY = 100 };
+    struct descent_option wide[MANY];
+    char name[70];
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = 0;
+    for (int i = 0; i < MANY; i++)
+        wide[i] = (struct descent_option){.name = name, .initial = "1"};
+    struct descent_spec_part part = {.name = "a", .count = 1, .pair = {{"x", "1"}}};
+    struct descent_value wide_values[MANY];
+    assert_int_equal(descent_spec_read(&part, "optimizer wide", wide, MANY, wide_values),
+                     DESCENT_BAD_ARGUMENT);
+    assert_non_null(strstr(descent_error(), "unknown key 'x' for optimizer wide; known: nnn"));
 }
 
 static void a_number_is_the_whole_text_or_nothing(void **state)
@@ -342,6 +375,8 @@ static void the_nearest_name_is_a_likely_typo_or_nothing(void **state)
         {"", NULL},
         {"weigth_dcay", "weight_decay"},
         {"xy", NULL},
+        {"m", NULL},
+        {"axxm", NULL},
         {"lrx", "lr"},
         {"momentous", "momentum"},
     };
@@ -389,6 +424,7 @@ int main(void)
         cmocka_unit_test(every_type_is_read_as_it_is_written),
         cmocka_unit_test(a_wrong_value_is_an_error_with_what_was_expected_and_the_default),
         cmocka_unit_test(an_unknown_key_is_an_error_with_the_nearest_and_all),
+        cmocka_unit_test(a_flag_may_be_the_main_key),
         cmocka_unit_test(a_table_that_is_wrong_or_demands_a_value_says_so),
         cmocka_unit_test(long_hostile_texts_are_cut_in_messages),
         cmocka_unit_test(a_number_is_the_whole_text_or_nothing),
