@@ -26,12 +26,6 @@ if [ ! -f "$root/build/build.ninja" ]; then
 fi
 quietly ninja -C "$root/build" train/train
 
-# Every run keeps a directory of its own.
-if [ $# = 0 ]; then name=lenet5-fashion-mnist; else name=custom; fi
-number=1
-while [ -e "$root/runs/$name-$number" ]; do number=$((number + 1)); done
-
-set -- --data "$data" --model lenet5 --optimizer adam:lr=1e-3 --batch 64 --epochs 5 \
-    --out "$root/runs/$name-$number" "$@"
+set -- --data "$data" --model lenet5 --optimizer adam:lr=1e-3 --batch 64 --epochs 5 "$@"
 say "$root/build/train/train $*"
 exec "$root/build/train/train" "$@"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The whole test suite: installs what is missing, then builds and tests with gcc, with clang, under
-# AddressSanitizer with UndefinedBehaviorSanitizer, and the threaded tests under ThreadSanitizer. The builds
-# stay in build-test/ for the next time.
+# AddressSanitizer with UndefinedBehaviorSanitizer, and the threaded tests under ThreadSanitizer; then tries
+# run.sh. The builds stay in build-test/ for the next time.
 set -eu
 cd "$(dirname "$0")"
 . tools/setup.sh
@@ -82,6 +82,18 @@ suite clang clang '' '--no-suite check --no-suite accuracy'
 suite sanitize gcc '-Dbuildtype=debugoptimized -Db_sanitize=address,undefined' \
     '--no-suite check --no-suite accuracy --timeout-multiplier 5'
 suite thread gcc '-Dbuildtype=debugoptimized -Db_sanitize=thread' '--suite threads --timeout-multiplier 10'
+
+# The first command a user types; it makes build/, too.
+say "== run.sh: an epoch on the sample"
+run=$(mktemp -d)
+if ./run.sh --data data/sample/fashion-mnist --epochs 1 --out "$run/out" </dev/null >"$run/log" 2>&1 &&
+    tail -n 2 "$run/log" | grep '^test accuracy'; then
+    passed=$((passed + 1))
+else
+    cat "$run/log"
+    failed=$((failed + 1))
+fi
+rm -rf "$run"
 
 say "All of it in $(($(date +%s) - started)) s"
 printf '%s passed, %s failed\n' "$passed" "$failed"
