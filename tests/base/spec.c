@@ -358,8 +358,8 @@ static void a_number_is_the_whole_text_or_nothing(void **state)
 static void the_nearest_name_is_a_likely_typo_or_nothing(void **state)
 {
     (void)state;
-    static const char *const known[] = {"adam", "adamw",        "sgd",    "momentum",
-                                        "lr",   "weight_decay", "rmsprop"};
+    static const char *const known[] = {"adam", "adamw",        "sgd",     "momentum",
+                                        "lr",   "weight_decay", "rmsprop", "k"};
     static const struct {
         const char *name, *nearest;
     } cases[] = {
