@@ -78,18 +78,19 @@ static bool affine(const struct nn_call *call)
     return !o->no_affine;
 }
 
-static double scale_of(const struct nn_call *call, int c)
+/* Scale or shift, or NULL for no_affine. */
+static const float *learned(const struct nn_call *call, int which)
 {
-    return affine(call) ? (double)call->param[SCALE]->value[c] : 1;
+    return affine(call) ? call->param[which]->value : NULL;
 }
 
 /* The coefficients of y, given mean and 1 / sqrt(variance + eps) of each channel. */
 static void set_coefficients(const struct nn_call *call, const double *mean, const double *inverse)
 {
-    struct columns columns = columns_of(call->out.channels);
-    for (int c = 0; c < columns.channels; c++)
-        set_forward(coefficients_of(call), columns, c, mean[c], inverse[c], scale_of(call, c),
-                    affine(call) ? (double)call->param[SHIFT]->value[c] : 0);
+    struct coefficients k = coefficients_of(call);
+    for (int c = 0; c < call->out.channels; c++)
+        set_forward(k, c, c + 1, mean[c], inverse[c], learned(call, SCALE), learned(call, SHIFT));
+    repeat_coefficients(k, columns_of(call->out.channels));
 }
 
 static int chunk_count(const struct nn_call *call)
@@ -202,6 +203,7 @@ static void add_to(struct descent_param *param, int c, double gradient)
 static void backward(const struct nn_call *call)
 {
     struct columns columns = columns_of(call->out.channels);
+    struct coefficients k = coefficients_of(call);
     struct sums sum = sums_of(call, 0);
     const double *mean = call->saved, *inverse = mean + columns.channels;
     double m = (double)(call->n * nn_space(call->out));
@@ -214,15 +216,16 @@ static void backward(const struct nn_call *call)
             sum.second[c] += sums_of(call, chunk).second[c];
         }
     for (int c = 0; c < columns.channels; c++) {
-        double scale = scale_of(call, c), dshift = sum.first[c];
-        double dscale = sum_of_dy_z(sum, c, mean[c], inverse[c]);
-        set_backward(coefficients_of(call), columns, c, mean[c], inverse[c], scale, scale * dshift / m,
+        double scale = affine(call) ? (double)call->param[SCALE]->value[c] : 1;
+        double dshift = sum.first[c], dscale = sum_of_dy_z(sum, c, mean[c], inverse[c]);
+        set_backward(k, c, c + 1, mean[c], inverse[c], learned(call, SCALE), scale * dshift / m,
                      scale * dscale / m);
         if (affine(call)) {
             add_to(call->param[SCALE], c, dscale);
             add_to(call->param[SHIFT], c, dshift);
         }
     }
+    repeat_coefficients(k, columns);
     if (call->dx[0])
         nn_run_chunks(call, chunks, input_gradient_chunk);
 }

@@ -129,28 +129,38 @@ static inline double rest_of(double mean)
     return mean - (double)(float)mean;
 }
 
-/* Channel c: y = (x - mean) inverse weight + bias. */
-static inline void set_forward(struct coefficients k, struct columns columns, int c, double mean,
-                               double inverse, double weight, double bias)
+/* Channels first .. end-1: y = (x - mean) inverse weight + bias; weight and bias NULL: 1 and 0. */
+static inline void set_forward(struct coefficients k, int first, int end, double mean, double inverse,
+                               const float *weight, const float *bias)
 {
-    double scale = inverse * weight;
-    for (int j = c; j < columns.width; j += columns.channels) {
-        k.mean[j] = (float)mean;
-        k.scale[j] = (float)scale;
-        k.shift[j] = (float)(bias - rest_of(mean) * scale);
+    double rest = rest_of(mean);
+    for (int c = first; c < end; c++) {
+        double scale = weight ? inverse * (double)weight[c] : inverse;
+        k.mean[c] = (float)mean;
+        k.scale[c] = (float)scale;
+        k.shift[c] = (float)((bias ? (double)bias[c] : 0) - rest * scale);
     }
 }
 
-/* Channel c: dx = inverse (weight dy - a - b z), z = (x - mean) inverse. */
-static inline void set_backward(struct coefficients k, struct columns columns, int c, double mean,
-                                double inverse, double weight, double a, double b)
+/* Channels first .. end-1: dx = inverse (weight dy - a - b z), z = (x - mean) inverse. */
+static inline void set_backward(struct coefficients k, int first, int end, double mean, double inverse,
+                                const float *weight, double a, double b)
 {
-    double of_x = -inverse * inverse * b;
-    for (int j = c; j < columns.width; j += columns.channels) {
-        k.of_dy[j] = (float)(inverse * weight);
-        k.of_x[j] = (float)of_x;
-        k.constant[j] = (float)(-inverse * a - rest_of(mean) * of_x);
+    double of_x = -inverse * inverse * b, constant = -inverse * a - rest_of(mean) * of_x;
+    for (int c = first; c < end; c++) {
+        k.of_dy[c] = (float)(weight ? inverse * (double)weight[c] : inverse);
+        k.of_x[c] = (float)of_x;
+        k.constant[c] = (float)constant;
     }
+}
+
+/* Of the first channels' coefficients makes all columns'. */
+static inline void repeat_coefficients(struct coefficients k, struct columns columns)
+{
+    float *row[] = {k.mean, k.scale, k.shift, k.of_dy, k.of_x, k.constant};
+    for (int i = 0; i < 6; i++)
+        for (int j = columns.channels; j < columns.width; j *= 2)
+            memcpy(row[i] + j, row[i], (size_t)j * sizeof(float));
 }
 
 /* sum dy z from a channel's gradient sums. */
@@ -177,12 +187,8 @@ NN_INLINE void normalize_row(float *y, const float *x, struct coefficients k, in
     int j = 0;
     for (; j + NN_LANES <= width; j += NN_LANES)
         nn_vector_store(y + j, function(nn_vector_load(x + j), k, j));
-    if (j < width) {
-        float rest[NN_LANES] = {0};
-        memcpy(rest, x + j, (size_t)(width - j) * sizeof *rest);
-        nn_vector_store(rest, function(nn_vector_load(rest), k, j));
-        memcpy(y + j, rest, (size_t)(width - j) * sizeof *rest);
-    }
+    if (j < width)
+        nn_vector_store_part(y + j, function(nn_vector_load_part(x + j, width - j), k, j), width - j);
 }
 
 /* y = (x - mean) scale + shift, with `relu` the positive part of it. y may be x. */
@@ -266,8 +272,7 @@ NN_INLINE nn_vector input_gradient(nn_vector dy, nn_vector x, struct coefficient
 
 NN_INLINE nn_vector input_gradient_relu(nn_vector dy, nn_vector x, struct coefficients k, int j)
 {
-    __typeof__(dy > 0) passes = normalized(x, k, j) > 0;
-    return input_gradient((nn_vector)(passes & (__typeof__(passes))dy), x, k, j);
+    return input_gradient(nn_vector_and(dy, normalized(x, k, j) > 0), x, k, j);
 }
 
 NN_INLINE void normalize_backward_row(float *dx, const float *dy, const float *x, struct coefficients k,
@@ -278,11 +283,9 @@ NN_INLINE void normalize_backward_row(float *dx, const float *dy, const float *x
     for (; j + NN_LANES <= width; j += NN_LANES)
         nn_vector_store(dx + j, function(nn_vector_load(dy + j), nn_vector_load(x + j), k, j));
     if (j < width) {
-        float rest[NN_LANES] = {0}, rest_x[NN_LANES] = {0};
-        memcpy(rest, dy + j, (size_t)(width - j) * sizeof *rest);
-        memcpy(rest_x, x + j, (size_t)(width - j) * sizeof *rest);
-        nn_vector_store(rest, function(nn_vector_load(rest), nn_vector_load(rest_x), k, j));
-        memcpy(dx + j, rest, (size_t)(width - j) * sizeof *rest);
+        nn_vector rest = nn_vector_load_part(dy + j, width - j);
+        rest = function(rest, nn_vector_load_part(x + j, width - j), k, j);
+        nn_vector_store_part(dx + j, rest, width - j);
     }
 }
 

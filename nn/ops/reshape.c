@@ -4,6 +4,7 @@
  * Values are stored HWC, so this moves memory, HWC -> CHW -> HWC, unless one of the two orders is the
  * other. */
 #include "nn/op.h"
+#include "nn/ops/transpose.h"
 
 #include <limits.h>
 
@@ -25,17 +26,6 @@ static void plan(const nn_node *node, int batch, bool training, int threads, str
     if (!plain(node->input[0]->shape) && !plain(node->shape))
         needs->forward = needs->backward =
             DESCENT_MAX_CHUNKS * (size_t)nn_size(node->shape) * sizeof(float);
-}
-
-/* to: columns x rows; from: rows x columns. In tiles, so that both sides stay within a few cache lines. */
-static void transpose(float *restrict to, const float *restrict from, int64_t rows, int64_t columns)
-{
-    enum { TILE = 16 };
-    for (int64_t r = 0; r < rows; r += TILE)
-        for (int64_t c = 0; c < columns; c += TILE)
-            for (int64_t j = c; j < columns && j < c + TILE; j++)
-                for (int64_t i = r; i < rows && i < r + TILE; i++)
-                    to[j * rows + i] = from[i * columns + j];
 }
 
 /* One sample, HWC of shape a -> CHW -> HWC of shape b. between: room for the sample when neither is plain.
