@@ -185,6 +185,19 @@ static void feed(struct trial *t, nn_plan *plan)
             nn_feed(plan, t->graph->node[i], t->fed[i]);
 }
 
+/* Learned numbers unlike any initializer's, so that a scale of 1 or a shift of 0 hides nothing. */
+static void draw_params(struct trial *t)
+{
+    int count;
+    struct descent_param *all = nn_params(t->graph, &count);
+    for (int k = 0; k < t->y->param_count; k++) {
+        struct descent_param *param = &all[t->y->param[k]];
+        for (int64_t i = 0; i < param->size && param->kind != DESCENT_BUFFER; i++)
+            param->value[i] += (float)(0.5 * descent_random_normal(&t->random));
+        param->version++;
+    }
+}
+
 static void read_params(struct trial *t)
 {
     int count;
@@ -287,6 +300,7 @@ static void check_training(struct trial *t)
     if (!plan)
         fail_msg("%s: %s", t->y->op->name, descent_error());
     float *before[NN_MAX_PARAMS] = {0};
+    draw_params(t);
     read_params(t);
     for (int k = 0; k < t->y->param_count; k++) {
         const struct descent_param *param = &t->param[t->y->param[k]];

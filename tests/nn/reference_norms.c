@@ -86,11 +86,94 @@ static void batch_norm(const struct reference_call *call)
     }
 }
 
+/* y = (x - mean) / sqrt(variance + eps) over channels first .. first+count-1 and space of sample s, with
+ * the learned scale and shift of element (c, h, w) at c * c_step + position * p_step, unless c_step is 0.
+ */
+static void normalize_group(const struct reference_call *call, int s, int first, int count, double eps,
+                            int c_step, int p_step)
+{
+    struct nn_shape in = reference_in(call, 0);
+    int space = in.height * in.width;
+    double mean = 0, variance = 0;
+    const double *x = call->x[0] + s * nn_size(in);
+    for (int c = first; c < first + count; c++)
+        for (int p = 0; p < space; p++)
+            mean += x[p * in.channels + c] / (count * space);
+    for (int c = first; c < first + count; c++)
+        for (int p = 0; p < space; p++)
+            variance += pow(x[p * in.channels + c] - mean, 2) / (count * space);
+    for (int c = first; c < first + count; c++)
+        for (int p = 0; p < space; p++) {
+            double z = (x[p * in.channels + c] - mean) / sqrt(variance + eps);
+            int learned = c * c_step + p * p_step;
+            call->y[s * nn_size(in) + p * in.channels + c] =
+                c_step ? z * call->param[0][learned] + call->param[1][learned] : z;
+        }
+}
+
+static void layer_norm(const struct reference_call *call)
+{
+    REFERENCE_OPTIONS(layer_norm);
+    struct nn_shape in = reference_in(call, 0);
+    for (int s = 0; s < call->n; s++)
+        normalize_group(call, s, 0, in.channels, o->eps, o->no_affine ? 0 : in.height * in.width, 1);
+}
+
+static void group_norm(const struct reference_call *call)
+{
+    REFERENCE_OPTIONS(group_norm);
+    int count = reference_in(call, 0).channels / o->groups;
+    for (int s = 0; s < call->n; s++)
+        for (int g = 0; g < o->groups; g++)
+            normalize_group(call, s, g * count, count, o->eps, !o->no_affine, 0);
+}
+
+/* The mask's definition: element i is kept if word i of the layer's random numbers at this step is at least
+ * rate * 2^32. */
+static void dropout(const struct reference_call *call)
+{
+    REFERENCE_OPTIONS(dropout);
+    struct descent_random random =
+        descent_random_new(call->seed, DESCENT_RANDOM_DROPOUT, descent_hash(call->node->name) + call->step);
+    for (int64_t i = 0; i < call->n * nn_size(call->node->shape); i++) {
+        uint32_t word[4];
+        descent_random_block(&random, (uint64_t)i / 4, word);
+        bool keep = !call->training || word[i % 4] >= o->rate * 0x1p32;
+        call->y[i] = keep ? call->x[0][i] / (call->training ? 1 - o->rate : 1) : 0;
+    }
+}
+
+/* The mean over a sample's elements of `term`, a formula of x, t and o. */
+#define LOSS(name, term)                                                                                   \
+    static void name(const struct reference_call *call)                                                    \
+    {                                                                                                      \
+        REFERENCE_OPTIONS(loss);                                                                           \
+        int64_t size = nn_size(reference_in(call, 0));                                                     \
+        (void)o;                                                                                           \
+        for (int s = 0; s < call->n; s++) {                                                                \
+            call->y[s] = 0;                                                                                \
+            for (int64_t i = s * size; i < (s + 1) * size; i++) {                                          \
+                double x = call->x[0][i], t = call->x[1][i];                                               \
+                call->y[s] += (term) / (double)size;                                                       \
+            }                                                                                              \
+        }                                                                                                  \
+    }
+
+LOSS(mean_squared_error, pow(x - t, 2))
+LOSS(huber, fabs(x - t) <= o->delta ? pow(x - t, 2) / 2 : o->delta * (fabs(x - t) - o->delta / 2))
+LOSS(binary_cross_entropy, t *log(1 + exp(-x)) + (1 - t) * log(1 + exp(x)))
+
 const struct reference reference_norms[] = {
     {"softmax", softmax, false},
     {"log_softmax", log_softmax, false},
     {"negative_log_likelihood", negative_log_likelihood, true},
     {"softmax_cross_entropy", softmax_cross_entropy, true},
     {"batch_norm", batch_norm, false},
+    {"layer_norm", layer_norm, false},
+    {"group_norm", group_norm, false},
+    {"dropout", dropout, false},
+    {"mean_squared_error", mean_squared_error, false},
+    {"huber", huber, false},
+    {"binary_cross_entropy", binary_cross_entropy, false},
     {NULL, NULL, false},
 };
