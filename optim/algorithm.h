@@ -10,15 +10,24 @@
  * An element-wise rule is a formula for one element (elementwise.h), a loop made of it, and a step that
  * computes the scalars:
  *
- *     static inline descent_real rule(const descent_real *k, struct optim_element *e) { return e->g * k[0];
- * } static void loop(struct optim_part *part) { optim_elementwise(part, 0, rule); } static enum
- * descent_status step(struct optim_run *run)
+ *     OPTIM_INLINE descent_real rule(const descent_real *k, struct optim_element *e)
+ *     {
+ *         return k[0] * e->g;
+ *     }
+ *
+ *     static void loop(struct optim_part *part)
+ *     {
+ *         optim_elementwise(part, 0, rule);
+ *     }
+ *
+ *     static enum descent_status step(struct optim_run *run)
  *     {
  *         for (int i = 0; i < run->count; i++)
  *             run->tensor[i]->k[0] = (descent_real)run->tensor[i]->hyper[SCALE].number;
  *         optim_for_parts(run, loop);
  *         return DESCENT_OK;
- *     } */
+ *     }
+ */
 #ifndef DESCENT_OPTIM_ALGORITHM_H
 #define DESCENT_OPTIM_ALGORITHM_H
 
@@ -31,19 +40,18 @@
 
 enum { OPTIM_CONSTANTS = 12 };
 
-/* A parameter as an algorithm sees it. The scalars are set by the driver before each step. */
+/* A parameter as an algorithm sees it. `hyper` are its group's hyperparameters, in the order of the
+ * algorithm's options. The scalars are set by the driver before each step. */
 struct optim_tensor {
     struct descent_param *param; /* with a gradient; the driver counts its version */
-    const struct descent_value
-        *hyper; /* its group's hyperparameters, in the order of the algorithm's options */
+    const struct descent_value *hyper;
     descent_real *slot[OPTIM_SLOTS]; /* element-wise state, of param->size; NULL where not declared */
 
     double lr;         /* scheduled; an algorithm may fold factors of its own into it */
     double grad_scale; /* clipping: the gradient is grad_scale * grad + l2 * value ... */
     double l2;         /* ... with coupled weight decay, 0 otherwise */
     double shrink;     /* decoupled: the value loses shrink * value beside the rule's step; 0 otherwise */
-    double decay;      /* OPTIM_OWN_DECAY: the coefficient, for the rule to place; 0 for parameters that are
-                          excluded */
+    double decay;      /* OPTIM_OWN_DECAY: for the rule to place; 0 where excluded */
 
     descent_real k[OPTIM_CONSTANTS]; /* what `step` computes for its rule */
 };
@@ -56,16 +64,16 @@ struct optim_run {
     struct descent_pool *pool;
 };
 
-/* A piece of a tensor: elements begin .. end-1. */
+/* A piece of a tensor: elements begin .. end-1. Where `measure` is set, a step's last loop leaves the sum
+ * of squared changes in `sum`, as optim_elementwise does. */
 struct optim_part {
     struct optim_tensor *tensor;
     int64_t begin, end;
-    bool measure; /* optim_elementwise: put the sum of squared changes into `sum` */
+    bool measure;
     double sum;
 };
 
-/* Runs `loop` on pieces that cover all tensors, in parallel. The pieces depend on the tensors' sizes alone.
- */
+/* Runs `loop` on pieces that cover all tensors, in parallel. They depend on the tensors' sizes alone. */
 typedef void optim_loop(struct optim_part *part);
 void optim_for_parts(struct optim_run *run, optim_loop *loop);
 

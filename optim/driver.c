@@ -7,12 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    LR = 0,       /* the first of every algorithm's options */
-    BLOCK = 1024, /* elements: pieces begin at multiples, so threads share no cache line and vectors stay
-                     aligned */
-    CHUNK_BLOCKS = 16, /* at least, in a chunk: less is not worth a thread */
-};
+enum { LR = 0 }; /* the first of every algorithm's options */
+
+/* Pieces of tensors are whole blocks, so that threads share no cache line and vectors stay aligned. A chunk
+ * has enough of them to be worth a thread. */
+enum { BLOCK = 1024 /* elements */, CHUNK_BLOCKS = 16 };
 
 static int find_option(const struct optim_algorithm *algorithm, const char *name)
 {
@@ -392,19 +391,22 @@ static enum descent_status check_objective(const struct optim *optim)
     return DESCENT_OK;
 }
 
+static double weight_decay(const struct optim *optim, const struct optim_tensor *t)
+{
+    bool excluded = t->param->kind == DESCENT_BIAS || t->param->kind == DESCENT_NORM;
+    bool all = optim->decay_all >= 0 && t->hyper[optim->decay_all].number != 0;
+    return optim->weight_decay < 0 || (excluded && !all) ? 0 : t->hyper[optim->weight_decay].number;
+}
+
 static void set_scalars(struct optim *optim)
 {
-    double norm = optim->gradient_norm;
-    double grad_scale = optim->max_norm > 0 ? fmin(1, optim->max_norm / (norm + 1e-6)) : 1;
+    enum optim_decay how = optim->algorithm->decay;
+    double clip = optim->max_norm > 0 ? fmin(1, optim->max_norm / (optim->gradient_norm + 1e-6)) : 1;
     for (int i = 0; i < optim->run.count; i++) {
         struct optim_tensor *t = optim->run.tensor[i];
-        bool small = t->param->kind == DESCENT_BIAS || t->param->kind == DESCENT_NORM;
-        bool excluded = optim->weight_decay < 0 ||
-                        (small && !(optim->decay_all >= 0 && t->hyper[optim->decay_all].number != 0));
-        double decay = excluded ? 0 : t->hyper[optim->weight_decay].number;
-        enum optim_decay how = optim->algorithm->decay;
+        double decay = weight_decay(optim, t);
         t->lr = optim_schedule_rate(optim->schedule, t->hyper[LR].number, optim->run.step);
-        t->grad_scale = grad_scale;
+        t->grad_scale = clip;
         t->l2 = how == OPTIM_COUPLED ? decay : 0;
         t->shrink = how == OPTIM_DECOUPLED ? t->lr * decay : 0;
         t->decay = how == OPTIM_OWN_DECAY ? decay : 0;

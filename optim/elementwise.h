@@ -11,15 +11,14 @@
 
 #define OPTIM_INLINE static inline __attribute__((always_inline))
 
-/* One element: its value, its gradient (clipped, with coupled decay) and its slots, which the rule updates.
- */
+/* One element: its value x, its gradient g (clipped, with coupled decay), its slots s, which the rule
+ * updates. */
 struct optim_element {
     descent_real x, g, s[OPTIM_SLOTS];
 };
 
-/* Returns the direction d of x <- x - (lr d + shrink x). `k` is tensor->k. No branches on elements: select
- * with
- * ?: */
+/* Returns the direction d of x <- x - (lr d + shrink x). `k` is tensor->k. To stay vectorized a rule has no
+ * branches; it may select. */
 typedef descent_real optim_rule(const descent_real *k, struct optim_element *e);
 
 /* The driver's scalars, as the loop computes with them. A copy of its own, so that no store in the loop can
@@ -44,7 +43,7 @@ OPTIM_INLINE descent_real optim_advance(descent_real *value, const descent_real 
     return value[i] - old;
 }
 
-/* Sums are kept in this many partial sums, which the compiler holds in vectors: a fixed number, for fixed
+/* Sums are kept in so many partial sums, which the compiler holds in vectors. A fixed number, for fixed
  * bits. */
 enum { OPTIM_LANES = 16 };
 

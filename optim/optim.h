@@ -65,8 +65,7 @@ double optim_lr_at(const struct optim *optim, int64_t steps);
 /* Of the last step: Euclidean norm of all gradients together, before clipping. */
 double optim_gradient_norm(const struct optim *optim);
 
-/* Measure the length of each step, ||new values - old values||, in the same pass over memory. At first off.
- */
+/* Measure the length of each step, ||new values - old values||, in the same pass over memory. First off. */
 void optim_measure(struct optim *optim, bool on);
 double optim_update_norm(const struct optim *optim); /* of the last step that was measured */
 

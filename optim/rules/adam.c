@@ -5,20 +5,20 @@
 
 enum { LR, BETA1, BETA2, EPS, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
-#define ADAM_OPTIONS(weight_decay, decay_low, decay_high)                                                  \
+/* low, high: ends of search ranges. */
+#define ADAM_OPTIONS(lr_low, lr_high, beta1_low, beta1_high, decay, decay_low, decay_high)                 \
     {                                                                                                      \
-        [LR] = OPTIM_LR("1e-3", 1e-4, 1e-2),                                                               \
-        [BETA1] = OPTIM_RATE("beta1", "0.9", 0.5, 0.98,                                                    \
+        [LR] = OPTIM_LR("1e-3", lr_low, lr_high),                                                          \
+        [BETA1] = OPTIM_RATE("beta1", "0.9", beta1_low, beta1_high,                                        \
                              "decay rate of the first moment, the mean of the gradient"),                  \
         [BETA2] =                                                                                          \
             OPTIM_RATE("beta2", "0.999", 0, 0, "decay rate of the second moment, the mean of its square"), \
-        [EPS] = OPTIM_EPS("1e-8"),                                                                         \
-        [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY(weight_decay, decay_low, decay_high),                          \
+        [EPS] = OPTIM_EPS("1e-8"), [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY(decay, decay_low, decay_high),      \
         [DECAY_ALL] = OPTIM_DECAY_ALL,                                                                     \
     }
 
-static const struct descent_option adam_options[] = ADAM_OPTIONS("0", 0, 0);
-static const struct descent_option adamw_options[] = ADAM_OPTIONS("1e-2", 5e-3, 1);
+static const struct descent_option adam_options[] = ADAM_OPTIONS(3e-5, 3e-2, 0, 0, "0", 0, 0);
+static const struct descent_option adamw_options[] = ADAM_OPTIONS(1e-4, 1e-2, 0.5, 0.98, "1e-2", 5e-3, 1);
 
 enum { B1, NEW1, B2, NEW2, ROOT_C2, EPSILON };
 

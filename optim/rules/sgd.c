@@ -7,23 +7,27 @@
 
 enum { LR, MOMENTUM, DAMPENING, NESTEROV, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
-#define SGD_OPTIONS(lr_low, lr_high, momentum_, nesterov_)                                                 \
+/* low, high: ends of search ranges. */
+#define SGD_OPTIONS(lr_low, lr_high, momentum_, momentum_low, momentum_high, nesterov_, decay_low,         \
+                    decay_high)                                                                            \
     {                                                                                                      \
         [LR] = OPTIM_LR("1e-3", lr_low, lr_high),                                                          \
-        [MOMENTUM] = OPTIM_RATE("momentum", momentum_, 0.7, 0.995, "share of the last step that goes on"), \
+        [MOMENTUM] = OPTIM_RATE("momentum", momentum_, momentum_low, momentum_high,                        \
+                                "share of the last step that goes on"),                                    \
         [DAMPENING] = {.name = "dampening",                                                                \
                        .type = DESCENT_OPTION_REAL,                                                        \
                        .initial = "0",                                                                     \
                        .max = 1,                                                                           \
-                       .help = "takes this share of the gradient away before it enters the momentum"},     \
-        [NESTEROV] = OPTIM_FLAG("nesterov", nesterov_,                                                     \
-                                "look ahead: step along the gradient and the momentum after it"),          \
-        [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 1e-7, 5e-5), [DECAY_ALL] = OPTIM_DECAY_ALL,               \
+                       .help = "share of the gradient that does not enter the momentum"},                  \
+        [NESTEROV] = OPTIM_FLAG("nesterov", nesterov_, "look ahead: step along gradient and momentum"),    \
+        [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", decay_low, decay_high), [DECAY_ALL] = OPTIM_DECAY_ALL,    \
     }
 
-static const struct descent_option sgd_options[] = SGD_OPTIONS(5e-3, 5, "0", "no");
-static const struct descent_option momentum_options[] = SGD_OPTIONS(1e-3, 1, "0.9", "no");
-static const struct descent_option nesterov_options[] = SGD_OPTIONS(1e-3, 1, "0.9", "yes");
+static const struct descent_option sgd_options[] = SGD_OPTIONS(5e-3, 5, "0", 0, 0, "no", 0, 0);
+static const struct descent_option momentum_options[] =
+    SGD_OPTIONS(1e-3, 1, "0.9", 0.7, 0.995, "no", 1e-7, 5e-5);
+static const struct descent_option nesterov_options[] =
+    SGD_OPTIONS(1e-3, 1, "0.9", 0.7, 0.995, "yes", 1e-7, 5e-5);
 
 static enum descent_status check(const struct descent_value *hyper)
 {

