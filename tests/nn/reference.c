@@ -163,7 +163,7 @@ static void parameter(const struct reference_call *call)
         call->y[in_order(out, s, i)] = call->param[0][i];
 }
 
-/* Activations: FORWARD(name, formula of x and, where there is one, of slope). */
+/* Activations: ACTIVATION(name, slope or alpha, formula). */
 #define ACTIVATION(name, slope_of_options, formula)                                                        \
     static void name(const struct reference_call *call)                                                    \
     {                                                                                                      \
@@ -175,7 +175,19 @@ static void parameter(const struct reference_call *call)
         }                                                                                                  \
     }
 
+#define SLOPE_OPTION ((const struct nn_slope_options *)call->node->options)->slope
+
 ACTIVATION(relu, 0, x > 0 ? x : 0)
+ACTIVATION(leaky_relu, SLOPE_OPTION, x > 0 ? x : slope * x)
+ACTIVATION(elu, SLOPE_OPTION, x > 0 ? x : slope * (exp(x) - 1))
+ACTIVATION(selu, 0, 1.0507009873554804934 * (x > 0 ? x : 1.6732632423543772848 * (exp(x) - 1)))
+ACTIVATION(gelu, 0, 0.5 * x * (1 + erf(x / sqrt(2))))
+ACTIVATION(gelu_tanh, 0, 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))))
+ACTIVATION(silu, 0, x / (1 + exp(-x)))
+ACTIVATION(hard_swish, 0, x <= -3 ? 0 : x >= 3 ? x : x * (x + 3) / 6)
+ACTIVATION(sigmoid, 0, 1 / (1 + exp(-x)))
+ACTIVATION(hyperbolic_tangent, 0, tanh(x))
+ACTIVATION(softplus, 0, log(1 + exp(x)))
 
 static const struct reference references[] = {
     {"dense", dense, false},
@@ -192,6 +204,16 @@ static const struct reference references[] = {
     {"scale", scale, false},
     {"parameter", parameter, false},
     {"relu", relu, false},
+    {"leaky_relu", leaky_relu, false},
+    {"elu", elu, false},
+    {"selu", selu, false},
+    {"gelu", gelu, false},
+    {"gelu_tanh", gelu_tanh, false},
+    {"silu", silu, false},
+    {"hard_swish", hard_swish, false},
+    {"sigmoid", sigmoid, false},
+    {"tanh", hyperbolic_tangent, false},
+    {"softplus", softplus, false},
 };
 
 const struct reference *reference_find(const char *op)
