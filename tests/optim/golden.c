@@ -1,0 +1,276 @@
+/* Every optimizer against the reference vectors of vectors/golden.json, which outside implementations
+ * confirm, and what those vectors are worth: one that a simpler rule passes proves nothing. Built in float
+ * and in double. Errors are measured against the distance moved, not against the values. */
+#include "base/isa.h"
+#include "tests/optim/problem.h"
+
+/* How a rule of golden.json is called here: a spec with {names} of its hyperparameters. `unused` are those
+ * that the rule does not look at. `passes` are the simple rules that pass some of its vectors, as
+ * told_apart sees it, `why` the reason. */
+struct rule {
+    const char *name, *spec;
+    double tolerance; /* in double; 0: 1e-9 */
+    const char *unused, *passes, *why;
+};
+
+static const struct rule rules[] = {
+    {.name = "sgd", .spec = "sgd:lr={lr},weight_decay={wd}", .passes = "sgd", .why = "it is"},
+    {.name = "momentum", .spec = "momentum:lr={lr},momentum={mu},weight_decay={wd}"},
+    {.name = "nesterov", .spec = "nesterov:lr={lr},momentum={mu},weight_decay={wd}"},
+    {.name = "momentum_damp.5", .spec = "momentum:lr={lr},momentum={mu},dampening=0.5,weight_decay={wd}"},
+    {.name = "nesterov_keras", .spec = "nesterov:lr={lr},momentum={mu}"},
+    {.name = "adam",
+     .spec = "adam:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}",
+     .passes = "adam adamw",
+     .why = "it is, and without decay the two are one"},
+    {.name = "adam(eps=1e-3)",
+     .spec = "adam:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}",
+     .passes = "adam adamw",
+     .why = "it is, and without decay the two are one"},
+    {.name = "adamw",
+     .spec = "adamw:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}",
+     .passes = "adam adamw",
+     .why = "it is, and without decay the two are one"},
+};
+enum { RULES = sizeof rules / sizeof *rules };
+
+static struct descent_json *golden, *torch;
+
+static int load(void **state)
+{
+    (void)state;
+    golden = read_vectors("vectors/golden.json");
+    torch = read_vectors("vectors/optimizers.json");
+    return 0;
+}
+
+static int unload(void **state)
+{
+    (void)state;
+    descent_json_free(golden);
+    descent_json_free(torch);
+    return 0;
+}
+
+static const struct rule *rule_of(const struct descent_json *row)
+{
+    const char *name = descent_json_text(row, "rule", "");
+    for (int i = 0; i < RULES; i++)
+        if (strcmp(rules[i].name, name) == 0)
+            return &rules[i];
+    return NULL;
+}
+
+/* For each vector whose rule is in the table. */
+#define FOR_EACH_VECTOR(row, rule)                                                                         \
+    for (const struct descent_json *rows_ = descent_json_get(golden, "rows"), *row; rows_; rows_ = NULL)   \
+        for (int i_ = 0; (row = descent_json_at(rows_, i_)) != NULL; i_++)                                 \
+            for (const struct rule *rule = rule_of(row); rule; rule = NULL)
+
+/* "0.9", "0/0.9/0.99", "inf" of one hyperparameter, appended to the spec. */
+static void append_value(char *spec, size_t size, const struct descent_json *value)
+{
+    double number;
+    char *end = spec + strlen(spec);
+    size_t left = size - strlen(spec);
+    if (descent_json_is_array(value))
+        for (int i = 0; i < descent_json_count(value); i++) {
+            snprintf(spec + strlen(spec), size - strlen(spec), "%s", i ? "/" : "");
+            append_value(spec, size, descent_json_at(value, i));
+        }
+    else if (descent_json_as_number(value, &number))
+        snprintf(end, left, "%.17g", number);
+    else
+        snprintf(end, left, "%s", descent_json_as_text(value));
+}
+
+static bool has_word(const char *words, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = words; at && (at = strstr(at, word)); at++)
+        if ((at == words || at[-1] == ' ') && (at[length] == ' ' || at[length] == 0))
+            return true;
+    return false;
+}
+
+/* Fills a rule's spec with the hyperparameters of a row: each {name} must be there, and each that is there
+ * must be used. */
+static void fill(const struct rule *rule, const struct descent_json *row, char *spec, size_t size)
+{
+    const struct descent_json *hyper = descent_json_get(row, "hyper");
+    spec[0] = 0;
+    for (const char *at = rule->spec; *at; at++) {
+        char name[16];
+        int length = 0;
+        if (sscanf(at, "{%15[^}]}%n", name, &length) == 1 && length > 0) {
+            const struct descent_json *value = descent_json_get(hyper, name);
+            if (!value)
+                fail_msg("%s has no '%s'", rule->name, name);
+            append_value(spec, size, value);
+            at += length - 1;
+        } else {
+            snprintf(spec + strlen(spec), size - strlen(spec), "%c", *at);
+        }
+    }
+    assert_true(strlen(spec) + 1 < size);
+    for (struct descent_json_member member = {0}; descent_json_next(hyper, &member);) {
+        char quoted[32];
+        snprintf(quoted, sizeof quoted, "{%s}", member.key);
+        if (!strstr(rule->spec, quoted) && !has_word(rule->unused, member.key))
+            fail_msg("%s: the spec does not use '%s'", rule->name, member.key);
+    }
+}
+
+/* The largest error over the steps of a row, for an optimizer of this spec. */
+static double worst_error(const char *spec, const struct descent_json *row)
+{
+    struct problem p;
+    double worst = 0;
+    int count = descent_json_count(descent_json_get(row, "tensors"));
+    start(&p);
+    struct optim *optim = optim_new(spec, p.params, count);
+    if (!optim)
+        fail_msg("%s: %s", spec, descent_error());
+    for (int t = 1; t <= LAST; t++) {
+        const struct descent_json *expected = values_after(row, t);
+        set_gradients(&p, t);
+        assert_int_equal(optim_step(optim), DESCENT_OK);
+        /* A step in float rounds each value, at random, by up to half a unit in its last place. */
+        double rounding = in_double ? 0 : sqrt(t) * 0x1p-24;
+        if (expected)
+            worst = fmax(worst, error(&p, expected, count, rounding));
+    }
+    optim_free(optim);
+    return worst;
+}
+
+static void trajectories_are_the_reference_ones(void **state)
+{
+    (void)state;
+    for (enum descent_isa isa = 0; isa < DESCENT_ISA_COUNT; isa++) {
+        setenv("DESCENT_ISA", descent_isa_name(isa), 1);
+        FOR_EACH_VECTOR(row, rule)
+        {
+            char spec[400];
+            fill(rule, row, spec, sizeof spec);
+            double tolerance = !in_double ? 1e-4 : rule->tolerance > 0 ? rule->tolerance : 1e-9;
+            double worst = worst_error(spec, row);
+            if (!(worst <= tolerance))
+                fail_msg("%s: %s is off by %.2g of the distance moved (%s)", rule->name, spec, worst,
+                         descent_isa_name(isa));
+        }
+    }
+    unsetenv("DESCENT_ISA");
+}
+
+/* The simple rules, and which of a row's hyperparameters they take. decay_all makes no difference here. */
+static const struct simple {
+    const char *name, *spec, *takes;
+} simple[] = {
+    {"no-op", "sgd:lr=0", ""},
+    {"sgd", "sgd:decay_all", "lr wd"},
+    {"adam", "adam:decay_all", "lr wd b1 b2 eps"},
+    {"adamw", "adamw:decay_all", "lr wd b1 b2 eps"},
+};
+enum { SIMPLE = sizeof simple / sizeof *simple };
+
+static void fill_simple(const struct simple *rule, const struct descent_json *row, char *spec, size_t size)
+{
+    static const char *const names[][2] = {
+        {"lr", "lr"}, {"wd", "weight_decay"}, {"b1", "beta1"}, {"b2", "beta2"}, {"eps", "eps"}};
+    snprintf(spec, size, "%s", rule->spec);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        double number = descent_json_number(descent_json_get(row, "hyper"), names[i][0], 0);
+        if (has_word(rule->takes, names[i][0]) && (number > 0 || strcmp(names[i][0], "wd") == 0))
+            snprintf(spec + strlen(spec), size - strlen(spec), ",%s=%.17g", names[i][1], number);
+    }
+}
+
+/* Whether a simple rule fails a row by more than what any tolerance here forgives. */
+static bool told_apart(const struct simple *other, const struct descent_json *row)
+{
+    char spec[400];
+    fill_simple(other, row, spec, sizeof spec);
+    return worst_error(spec, row) > 1e-3;
+}
+
+static void simple_rules_fail_what_they_are_not(void **state)
+{
+    bool found[RULES][SIMPLE] = {{false}};
+    (void)state;
+    FOR_EACH_VECTOR(row, rule)
+    for (int s = 0; s < SIMPLE; s++)
+        if (!told_apart(&simple[s], row)) {
+            found[rule - rules][s] = true;
+            if (!has_word(rule->passes, simple[s].name))
+                fail_msg("%s passes a vector of %s", simple[s].name, rule->name);
+        }
+    for (int i = 0; i < RULES; i++)
+        for (int s = 0; s < SIMPLE; s++)
+            if (has_word(rules[i].passes, simple[s].name) && !found[i][s])
+                fail_msg("%s passes no vector of %s: take it off the list", simple[s].name, rules[i].name);
+}
+
+static bool is_of(const char *spec, const char *algorithm)
+{
+    size_t length = strlen(algorithm);
+    return strncmp(spec, algorithm, length) == 0 && spec[length] == ':';
+}
+
+/* Those that are others by definition, as identities.c shows. */
+static const char *const identities[] = {NULL};
+
+/* What outside implementations say of an algorithm: rows that no simple rule passes, and rows of PyTorch's,
+ * which vectors.c tells apart. */
+static int count_evidence(const char *algorithm)
+{
+    int count = 0;
+    const struct descent_json *rows = descent_json_get(torch, "optimizers");
+    for (int i = 0; i < descent_json_count(rows); i++)
+        count += is_of(descent_json_text(descent_json_at(rows, i), "spec", ""), algorithm);
+    FOR_EACH_VECTOR(row, rule)
+    if (is_of(rule->spec, algorithm)) {
+        bool proves = true;
+        for (int s = 0; s < SIMPLE; s++)
+            proves = proves && told_apart(&simple[s], row);
+        count += proves;
+    }
+    return count;
+}
+
+static void every_algorithm_has_evidence(void **state)
+{
+    (void)state;
+    int count;
+    const struct optim_algorithm *const *algorithms = optim_algorithms(&count);
+    for (int i = 0; i < count; i++) {
+        bool identity = false;
+        for (const char *const *name = identities; *name; name++)
+            identity = identity || strcmp(*name, algorithms[i]->name) == 0;
+        if (!identity && count_evidence(algorithms[i]->name) == 0)
+            fail_msg("there is no evidence that %s is what it says", algorithms[i]->name);
+    }
+}
+
+/* A misspelled name would check nothing. */
+static void every_rule_has_vectors(void **state)
+{
+    bool found[RULES] = {false};
+    (void)state;
+    FOR_EACH_VECTOR(row, rule)
+    found[rule - rules] = true;
+    for (int i = 0; i < RULES; i++)
+        if (!found[i])
+            fail_msg("there are no vectors of %s", rules[i].name);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_rule_has_vectors),
+        cmocka_unit_test(trajectories_are_the_reference_ones),
+        cmocka_unit_test(simple_rules_fail_what_they_are_not),
+        cmocka_unit_test(every_algorithm_has_evidence),
+    };
+    return cmocka_run_group_tests(tests, load, unload);
+}

@@ -1,0 +1,92 @@
+/* The problem of the reference vectors (vectors/make_optimizers.py): two tensors of different shapes, whose
+ * gradients are given, not computed, so that a rule's whole history shows. */
+#ifndef DESCENT_TESTS_OPTIM_PROBLEM_H
+#define DESCENT_TESTS_OPTIM_PROBLEM_H
+
+#include "base/file.h"
+#include "base/json.h"
+#include "optim/optim.h"
+#include "tests/test.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TENSORS = 2, A = 6, B = 4, LAST = 50 };
+
+static const bool in_double = sizeof(descent_real) == sizeof(double);
+
+struct problem {
+    descent_real a[A], b[B], grad_a[A], grad_b[B];
+    struct descent_param params[TENSORS];
+};
+
+static inline void start(struct problem *p)
+{
+    for (int k = 0; k < A; k++)
+        p->a[k] = (descent_real)(0.5 * k - 1.2);
+    for (int k = 0; k < B; k++)
+        p->b[k] = (descent_real)(0.3 * k - 0.4);
+    p->params[0] = (struct descent_param){
+        .name = "a", .rank = 2, .shape = {2, 3}, .size = A, .value = p->a, .grad = p->grad_a};
+    p->params[1] = (struct descent_param){
+        .name = "b", .rank = 1, .shape = {4}, .size = B, .value = p->b, .grad = p->grad_b};
+}
+
+static inline void set_gradients(struct problem *p, int t)
+{
+    for (int k = 0; k < A; k++)
+        p->grad_a[k] = (descent_real)(sin(1.7 * t + 0.9 * k) * (1 + 0.5 * k));
+    for (int k = 0; k < B; k++)
+        p->grad_b[k] = (descent_real)cos(1.3 * t + 0.7 * k);
+}
+
+/* The largest, over the first `count` tensors, of ||values - expected|| / ||expected - start||; of the part
+ * that is more than `allowed` times ||expected||. */
+static inline double error(const struct problem *p, const struct descent_json *expected, int count,
+                           double allowed)
+{
+    struct problem origin;
+    double worst = 0;
+    start(&origin);
+    assert_int_equal(descent_json_count(expected), count);
+    for (int i = 0; i < count; i++) {
+        const struct descent_json *values = descent_json_at(expected, i);
+        double off = 0, moved = 0, size = 0;
+        assert_int_equal(descent_json_count(values), p->params[i].size);
+        for (int k = 0; k < p->params[i].size; k++) {
+            double x;
+            assert_true(descent_json_as_number(descent_json_at(values, k), &x));
+            off += pow((double)p->params[i].value[k] - x, 2);
+            moved += pow((double)origin.params[i].value[k] - x, 2);
+            size += x * x;
+        }
+        assert_true(isfinite(off) && moved > 0);
+        worst = fmax(worst, (sqrt(off) - allowed * sqrt(size)) / sqrt(moved));
+    }
+    return worst;
+}
+
+static inline struct descent_json *read_vectors(const char *path)
+{
+    char *text;
+    size_t size;
+    assert_int_equal(descent_file_read(path, 1 << 20, &text, &size), DESCENT_OK);
+    struct descent_json *json = descent_json_parse(path, text, size);
+    free(text);
+    if (!json)
+        fail_msg("%s", descent_error());
+    return json;
+}
+
+/* Of a row's "values", those after t steps; or NULL. */
+static inline const struct descent_json *values_after(const struct descent_json *row, int t)
+{
+    char key[16];
+    snprintf(key, sizeof key, "%d", t);
+    return descent_json_get(descent_json_get(row, "values"), key);
+}
+
+#endif
