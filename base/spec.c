@@ -209,6 +209,28 @@ const char *descent_nearest(const char *name, const char *const *known, int coun
     return nearest;
 }
 
+static enum descent_status fail_unknown(const char *what, const char *name, const char *where,
+                                        const char *const *known, int count)
+{
+    enum { SHORT_LIST = 16 }; /* so many are shown beside a suggestion too */
+    const char *nearest = descent_nearest(name, known, count);
+    char list[700];
+    size_t length = 0;
+    for (int i = 0; i < count && length < sizeof list && (!nearest || count <= SHORT_LIST); i++)
+        length +=
+            (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "; known: ", known[i]);
+    list[length < sizeof list ? length : sizeof list - 1] = 0;
+    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%.60s'%s%s%s%s%s", what, name, where,
+                        nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
+                        nearest && length > 0 ? list + 1 : list); /* no ';' after a '?' */
+}
+
+enum descent_status descent_fail_unknown(const char *what, const char *name, const char *const *known,
+                                         int count)
+{
+    return fail_unknown(what, name, "", known, count);
+}
+
 static bool has_limits(const struct descent_option *option)
 {
     return option->min != 0 || option->max != 0;
@@ -392,27 +414,17 @@ static enum descent_status read_value(const struct descent_option *option, const
     return read_numbers(option, what, text, value);
 }
 
-static enum descent_status fail_unknown(const char *key, const char *what,
-                                        const struct descent_option *options, int count)
+static enum descent_status fail_unknown_key(const char *key, const char *what,
+                                            const struct descent_option *options, int count)
 {
     enum { MOST = 64 };
     const char *names[MOST];
-    char known[700] = "";
-    int length = 0;
+    char where[200];
     count = minimum(count, MOST);
-    if (count == 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown key '%.60s' for %s, which takes no options", key,
-                            what);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         names[i] = options[i].name;
-        if (length < (int)sizeof known)
-            length +=
-                snprintf(known + length, sizeof known - (size_t)length, "%s%s", i ? ", " : "", names[i]);
-    }
-    const char *nearest = descent_nearest(key, names, count);
-    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown key '%.60s' for %s; %s%s%sknown: %s", key, what,
-                        nearest ? "did you mean '" : "", nearest ? nearest : "", nearest ? "'? " : "",
-                        known);
+    snprintf(where, sizeof where, " for %s%s", what, count == 0 ? ", which takes no options" : "");
+    return fail_unknown("key", key, where, names, count);
 }
 
 static int find_option(const char *name, const struct descent_option *options, int count)
@@ -438,7 +450,7 @@ static enum descent_status read_pair(const char *key, const char *text, bool fir
                             "'%.60s' for %s has no key; only a first value (%s) and flags may stand alone",
                             text, what, options[0].name);
     if (i < 0)
-        return fail_unknown(key ? key : text, what, options, count);
+        return fail_unknown_key(key ? key : text, what, options, count);
     if (values[i].given)
         return descent_fail(DESCENT_BAD_ARGUMENT, "%s is given twice for %s", options[i].name, what);
     values[i].given = true;

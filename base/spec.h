@@ -99,6 +99,11 @@ const char *descent_nearest(const char *name, const char *const *known, int coun
 const char *descent_value_text(const struct descent_option *option, const struct descent_value *value,
                                char *text, int size);
 
+/* Fails with DESCENT_BAD_ARGUMENT: "unknown optimizer 'adm'; did you mean 'adam'? known: sgd, adam". A long
+ * list of the known is left out when there is a suggestion. */
+enum descent_status descent_fail_unknown(const char *what, const char *name, const char *const *known,
+                                         int count);
+
 /* "[0, 1)" into text of `size` > 0 bytes; "" when there are no limits. */
 void descent_option_range(const struct descent_option *option, char *text, int size);
 

@@ -22,11 +22,7 @@ const struct model *model_find(const char *name)
             return models[i];
         known[i] = models[i]->name;
     }
-    const char *nearest = descent_nearest(name, known, MODELS);
-    if (nearest)
-        descent_fail(DESCENT_NOT_FOUND, "unknown model '%s'; did you mean '%s'?", name, nearest);
-    else
-        descent_fail(DESCENT_NOT_FOUND, "unknown model '%s'; 'train list models' shows all", name);
+    descent_fail_unknown("model", name, known, MODELS);
     return NULL;
 }
 

@@ -251,10 +251,7 @@ static enum descent_status parse(const char *init, const struct initializer **fo
     if (spec.count > 1)
         status = descent_fail(DESCENT_BAD_ARGUMENT, "initializer '%s' has more than one part", init);
     else if (!*found) {
-        const char *nearest = descent_nearest(name, names, INITIALIZERS);
-        status =
-            descent_fail(DESCENT_BAD_ARGUMENT, "unknown initializer '%s'%s%s%s", name,
-                         nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+        status = descent_fail_unknown("initializer", name, names, INITIALIZERS);
     } else {
         char what[64];
         snprintf(what, sizeof what, "initializer %s", name);

@@ -2,7 +2,6 @@
 #include "optim/internal.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 extern const struct optim_table optim_table_generic;
@@ -28,20 +27,6 @@ const struct optim_algorithm *const *optim_algorithms(int *count)
     return optim_find_table()->algorithm;
 }
 
-enum descent_status optim_fail_unknown(const char *what, const char *name, const char *const *known,
-                                       int count)
-{
-    const char *nearest = descent_nearest(name, known, count);
-    if (nearest)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%.60s'; did you mean '%s'?", what, name,
-                            nearest);
-    char list[900] = "";
-    size_t length = 0;
-    for (int i = 0; i < count && length < sizeof list; i++)
-        length += (size_t)snprintf(list + length, sizeof list - length, "%s%s", i ? ", " : "", known[i]);
-    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%.60s'; known: %s", what, name, list);
-}
-
 const struct optim_algorithm *optim_find(const char *name)
 {
     enum { MOST = 256 };
@@ -53,7 +38,7 @@ const struct optim_algorithm *optim_find(const char *name)
             return table->algorithm[i];
         names[i] = table->algorithm[i]->name;
     }
-    optim_fail_unknown("optimizer", name, names, table->count);
+    descent_fail_unknown("optimizer", name, names, table->count);
     return NULL;
 }
 

@@ -53,8 +53,4 @@ const struct optim_table *optim_find_table(void);
 enum descent_status optim_declare_state(struct optim *optim);
 void optim_free_state(struct optim *optim);
 
-/* "unknown optimizer 'adm'; did you mean 'adam'? known: ..." */
-enum descent_status optim_fail_unknown(const char *what, const char *name, const char *const *known,
-                                       int count);
-
 #endif

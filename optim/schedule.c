@@ -48,7 +48,7 @@ static const struct optim_schedule_kind *find(const char *name)
             return kinds[i];
         names[i] = kinds[i]->name;
     }
-    optim_fail_unknown("schedule", name, names, KINDS);
+    descent_fail_unknown("schedule", name, names, KINDS);
     return NULL;
 }
 

@@ -163,19 +163,6 @@ static void print_card(const struct shelf *shelf, const struct entry *entry)
 
 enum { MOST = 256 }; /* names that a suggestion is looked for among */
 
-static enum descent_status fail_unknown(const char *what, const char *name, const char *const *known,
-                                        int count)
-{
-    const char *nearest = descent_nearest(name, known, count);
-    if (nearest)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%s'; did you mean '%s'?", what, name,
-                            nearest);
-    char all[512] = "";
-    for (int i = 0; i < count && strlen(all) + strlen(known[i]) + 3 < sizeof all; i++)
-        strcat(strcat(all, i ? ", " : ""), known[i]);
-    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown %s '%s'; known: %s", what, name, all);
-}
-
 static enum descent_status list_one(const struct shelf *shelf, const char *name)
 {
     struct entry entry;
@@ -188,7 +175,7 @@ static enum descent_status list_one(const struct shelf *shelf, const char *name)
             return DESCENT_OK;
         }
     }
-    return fail_unknown(shelf->singular, name, known, count);
+    return descent_fail_unknown(shelf->singular, name, known, count);
 }
 
 static enum descent_status list_shelf(const char *name, const char *item)
@@ -203,7 +190,7 @@ static enum descent_status list_shelf(const char *name, const char *item)
         print_shelf(&shelves[i]);
         return DESCENT_OK;
     }
-    return fail_unknown("list", name, known, SHELVES);
+    return descent_fail_unknown("list", name, known, SHELVES);
 }
 
 static int run_list(int argc, char **argv)

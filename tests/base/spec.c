@@ -392,6 +392,23 @@ static void the_nearest_name_is_a_likely_typo_or_nothing(void **state)
     assert_null(descent_nearest("x", NULL, 0));
 }
 
+static void a_long_list_of_names_is_not_shown_beside_a_suggestion(void **state)
+{
+    (void)state;
+    static const char *const known[] = {"adam", "sgd", "c", "d", "e", "f", "g", "h", "i",
+                                        "j",    "k",   "l", "m", "n", "o", "p", "q"};
+    assert_int_equal(descent_fail_unknown("optimizer", "adma", known, 2), DESCENT_BAD_ARGUMENT);
+    assert_string_equal(descent_error(), "unknown optimizer 'adma'; did you mean 'adam'? known: adam, sgd");
+    descent_fail_unknown("optimizer", "adma", known, 17);
+    assert_string_equal(descent_error(), "unknown optimizer 'adma'; did you mean 'adam'?");
+    descent_fail_unknown("optimizer", "lion", known, 17);
+    assert_string_equal(
+        descent_error(),
+        "unknown optimizer 'lion'; known: adam, sgd, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q");
+    descent_fail_unknown("optimizer", "lion", known, 0);
+    assert_string_equal(descent_error(), "unknown optimizer 'lion'");
+}
+
 static void a_range_is_shown_as_an_interval(void **state)
 {
     (void)state;
@@ -429,6 +446,7 @@ int main(void)
         cmocka_unit_test(long_hostile_texts_are_cut_in_messages),
         cmocka_unit_test(a_number_is_the_whole_text_or_nothing),
         cmocka_unit_test(the_nearest_name_is_a_likely_typo_or_nothing),
+        cmocka_unit_test(a_long_list_of_names_is_not_shown_beside_a_suggestion),
         cmocka_unit_test(a_range_is_shown_as_an_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
