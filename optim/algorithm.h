@@ -54,12 +54,14 @@ struct optim_tensor {
     double decay;      /* OPTIM_OWN_DECAY: for the rule to place; 0 where excluded */
 
     descent_real k[OPTIM_CONSTANTS]; /* what `step` computes for its rule */
+    void *own; /* the algorithm's: what its init leaves here, such as an optim_state */
 };
 
 struct optim_run {
     int64_t step; /* t: 1 in the first step */
     int count;
     struct optim_tensor **tensor; /* those with a gradient */
+    double gradient_norm;         /* of all of them together, before clipping */
     const struct optim_objective *objective;
     struct descent_pool *pool;
 };
@@ -97,22 +99,28 @@ struct optim *optim_new_from(const struct optim_algorithm *algorithm, const char
 
 /* Rows of hyperparameters that algorithms share. low, high: the published search range; both 0: not
  * searched. */
-#define OPTIM_POSITIVE_(name_, initial_, open_, low, high, help_)                                          \
+#define OPTIM_POSITIVE(name_, initial_, open_, low, high, help_)                                           \
     {                                                                                                      \
         .name = (name_), .type = DESCENT_OPTION_REAL, .initial = (initial_), .max = INFINITY,              \
         .open_min = (open_), .help = (help_), .search_min = (low), .search_max = (high),                   \
         .search_log = true                                                                                 \
     }
+/* In [low, high], not searched. */
+#define OPTIM_BETWEEN(name_, initial_, low, high, help_)                                                   \
+    {                                                                                                      \
+        .name = (name_), .type = DESCENT_OPTION_REAL, .initial = (initial_), .min = (low), .max = (high),  \
+        .help = (help_)                                                                                    \
+    }
 #define OPTIM_FLAG(name_, initial_, help_)                                                                 \
     {                                                                                                      \
         .name = (name_), .type = DESCENT_OPTION_FLAG, .initial = (initial_), .help = (help_)               \
     }
-#define OPTIM_LR(initial, low, high) OPTIM_POSITIVE_("lr", initial, false, low, high, "learning rate")
+#define OPTIM_LR(initial, low, high) OPTIM_POSITIVE("lr", initial, false, low, high, "learning rate")
 #define OPTIM_EPS(initial)                                                                                 \
-    OPTIM_POSITIVE_("eps", initial, true, 0, 0, "added to the denominator, outside the root")
+    OPTIM_POSITIVE("eps", initial, true, 0, 0, "added to the denominator, outside the root")
 #define OPTIM_WEIGHT_DECAY(initial, low, high)                                                             \
-    OPTIM_POSITIVE_("weight_decay", initial, false, low, high,                                             \
-                    "weight decay; not of biases and norm parameters, see decay_all")
+    OPTIM_POSITIVE("weight_decay", initial, false, low, high,                                              \
+                   "weight decay; not of biases and norm parameters, see decay_all")
 #define OPTIM_DECAY_ALL OPTIM_FLAG("decay_all", "no", "decay biases and norm parameters too")
 /* A decay rate of an average, in [0, 1). */
 #define OPTIM_RATE(name_, initial_, low, high, help_)                                                      \

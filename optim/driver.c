@@ -270,7 +270,7 @@ double optim_lr(const struct optim *optim)
 
 double optim_gradient_norm(const struct optim *optim)
 {
-    return optim->gradient_norm;
+    return optim->run.gradient_norm;
 }
 
 double optim_update_norm(const struct optim *optim)
@@ -401,7 +401,7 @@ static double weight_decay(const struct optim *optim, const struct optim_tensor 
 static void set_scalars(struct optim *optim)
 {
     enum optim_decay how = optim->algorithm->decay;
-    double clip = optim->max_norm > 0 ? fmin(1, optim->max_norm / (optim->gradient_norm + 1e-6)) : 1;
+    double clip = optim->max_norm > 0 ? fmin(1, optim->max_norm / (optim->run.gradient_norm + 1e-6)) : 1;
     for (int i = 0; i < optim->run.count; i++) {
         struct optim_tensor *t = optim->run.tensor[i];
         double decay = weight_decay(optim, t);
@@ -425,7 +425,7 @@ enum descent_status optim_step(struct optim *optim)
     double norm = root_of_sums(optim);
     if (!isfinite(norm))
         return fail_not_finite(optim);
-    optim->gradient_norm = norm;
+    run->gradient_norm = norm;
     set_scalars(optim);
     run->step++;
     status = optim->algorithm->step(run);

@@ -42,7 +42,7 @@ struct optim {
     int state_count, state_capacity;
 
     struct optim_schedule *schedule; /* or NULL */
-    double max_norm, gradient_norm, update_norm;
+    double max_norm, update_norm;
     bool measure;
 };
 

@@ -1,8 +1,8 @@
-/* Gradient descent: plain, with momentum (heavy ball), with Nesterov's momentum. One rule under three
- * names; full-batch or stochastic is the caller's choice of gradient. As in PyTorch: the first momentum
- * step copies the gradient, and lr multiplies the buffer instead of entering it. Robbins & Monro 1951;
- * Polyak 1964; Nesterov 1983; Sutskever et al., "On the importance of initialization and momentum", ICML
- * 2013. */
+/* Gradient descent: plain, with momentum (heavy ball), with Nesterov's momentum, with decoupled decay. One
+ * rule under four names; full-batch or stochastic is the caller's choice of gradient. As in PyTorch: the
+ * first momentum step copies the gradient, and lr multiplies the buffer instead of entering it. Robbins &
+ * Monro 1951; Polyak 1964; Nesterov 1983; Sutskever et al., "On the importance of initialization and
+ * momentum", ICML 2013. */
 #include "optim/elementwise.h"
 
 enum { LR, MOMENTUM, DAMPENING, NESTEROV, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
@@ -14,11 +14,8 @@ enum { LR, MOMENTUM, DAMPENING, NESTEROV, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETE
         [LR] = OPTIM_LR("1e-3", lr_low, lr_high),                                                          \
         [MOMENTUM] = OPTIM_RATE("momentum", momentum_, momentum_low, momentum_high,                        \
                                 "share of the last step that goes on"),                                    \
-        [DAMPENING] = {.name = "dampening",                                                                \
-                       .type = DESCENT_OPTION_REAL,                                                        \
-                       .initial = "0",                                                                     \
-                       .max = 1,                                                                           \
-                       .help = "share of the gradient that does not enter the momentum"},                  \
+        [DAMPENING] = OPTIM_BETWEEN("dampening", "0", 0, 1,                                                \
+                                    "share of the gradient that does not enter the momentum"),             \
         [NESTEROV] = OPTIM_FLAG("nesterov", nesterov_, "look ahead: step along gradient and momentum"),    \
         [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", decay_low, decay_high), [DECAY_ALL] = OPTIM_DECAY_ALL,    \
     }
@@ -28,6 +25,8 @@ static const struct descent_option momentum_options[] =
     SGD_OPTIONS(1e-3, 1, "0.9", 0.7, 0.995, "no", 1e-7, 5e-5);
 static const struct descent_option nesterov_options[] =
     SGD_OPTIONS(1e-3, 1, "0.9", 0.7, 0.995, "yes", 1e-7, 5e-5);
+
+static const struct descent_option sgdw_options[] = SGD_OPTIONS(1e-3, 1, "0", 0, 0, "no", 0, 0);
 
 static enum descent_status check(const struct descent_value *hyper)
 {
@@ -88,8 +87,7 @@ static enum descent_status step(struct optim_run *run)
 }
 
 #define SGD_RULE(options_)                                                                                 \
-    .options = (options_), .option_count = HYPERPARAMETERS, .decay = OPTIM_COUPLED, .check = check,        \
-    .init = init, .step = step
+    .options = (options_), .option_count = HYPERPARAMETERS, .check = check, .init = init, .step = step
 
 const struct optim_algorithm OPTIM_ALGORITHM(sgd) = {
     .name = "sgd",
@@ -98,6 +96,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(sgd) = {
     .paper = "Robbins & Monro 1951, A stochastic approximation method",
     .formula = "g <- g + weight_decay x\n"
                "x <- x - lr g\n",
+    .decay = OPTIM_COUPLED,
     SGD_RULE(sgd_options),
 };
 
@@ -110,6 +109,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(momentum) = {
                "b <- g in the first step, then momentum b + (1 - dampening) g\n"
                "x <- x - lr b\n"
                "PyTorch's form: the first step copies g, and a changed lr applies to the whole of b.\n",
+    .decay = OPTIM_COUPLED,
     SGD_RULE(momentum_options),
 };
 
@@ -122,5 +122,19 @@ const struct optim_algorithm OPTIM_ALGORITHM(nesterov) = {
                "b <- g in the first step, then momentum b + g\n"
                "x <- x - lr (g + momentum b)\n"
                "PyTorch's form; that of Keras, with lr inside b, is the same while lr is constant.\n",
+    .decay = OPTIM_COUPLED,
     SGD_RULE(nesterov_options),
+};
+
+const struct optim_algorithm OPTIM_ALGORITHM(sgdw) = {
+    .name = "sgdw",
+    .summary = "gradient descent with weight decay kept out of the momentum",
+    .answers = OPTIM_RAVINES,
+    .paper = "Loshchilov & Hutter 2017, arXiv:1711.05101",
+    .formula = "x <- x (1 - lr weight_decay), lr as scheduled\n"
+               "b <- g in the first step, then momentum b + (1 - dampening) g\n"
+               "x <- x - lr b, or x - lr (g + momentum b) with nesterov\n"
+               "timm's form: decay times lr, before the step, and no momentum unless asked.\n",
+    .decay = OPTIM_DECOUPLED,
+    SGD_RULE(sgdw_options),
 };
