@@ -10,7 +10,7 @@ enum { QHM_DECAY = 3, QHM_DECAY_ALL, QHM_HYPERPARAMETERS };
 enum { AGGMO_DECAY = 2, AGGMO_DECAY_ALL, AGGMO_HYPERPARAMETERS };
 
 static const struct descent_option qhm_options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-3, 1),
+    [LR] = OPTIM_LR("0.1", 3e-3, 3),
     [BETA] = OPTIM_RATE("beta", "0.999", 0.7, 0.999, "decay rate of the mean of the gradient"),
     [NU] =
         OPTIM_BETWEEN("nu", "0.7", 0, 1, "share of the momentum in the step, the rest being the gradient"),
