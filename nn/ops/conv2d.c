@@ -293,7 +293,8 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
     float *copy = (float *)call->workspace + thread * round_lines(g.x_copy);
     int64_t begin, end;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
-    memset(copy, 0, (size_t)g.x_copy * sizeof(float));
+    if (copy)
+        memset(copy, 0, (size_t)g.x_copy * sizeof(float));
     for (int64_t s = begin; s < end; s++)
         forward_sample(call, &g, pad_input(&g, call->x[0] + s * nn_size(g.x), copy),
                        call->y + s * nn_size(g.y));

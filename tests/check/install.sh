@@ -1,8 +1,9 @@
 #!/bin/sh
-# The installed tree serves a user: `meson install` into an empty place, then a program is compiled with
+# The installed tree serves a user: `meson install` into an empty place, then the examples are compiled with
 # nothing but what pkg-config says, and run. Every installed header must compile by itself, too.
 # usage: install.sh SOURCE-ROOT BUILD-ROOT
 set -eu
+source=$1
 build=$2
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -17,14 +18,6 @@ headers=$(find "$place/installed" -name '*.h' | grep /include/descent/)
 strict='-std=c11 -Wall -Wextra -Wpedantic -Werror'
 
 cd "$place"
-cat >program.c <<'END'
-#include "base/status.h"
-#include <string.h>
-int main(void)
-{
-    return strcmp(descent_status_text(DESCENT_OK), "done") != 0;
-}
-END
 for cc in gcc clang; do
     command -v $cc >/dev/null || continue
     for header in $headers; do
@@ -32,7 +25,18 @@ for cc in gcc clang; do
         # shellcheck disable=SC2086 # lists of options
         $cc $strict $cflags -fsyntax-only header.c
     done
-    # shellcheck disable=SC2086
-    $cc $strict $cflags -o program program.c $libs
-    ./program
+    for example in my_network predict_one; do
+        # shellcheck disable=SC2086
+        $cc $strict $cflags -o $example "$source/examples/$example.c" $libs
+    done
 done
+
+# The examples and the installed program work together, on the sample that the repository carries.
+sample=$source/data/sample/fashion-mnist
+./my_network "$sample" | tee said
+awk '/accuracy/ { last = $5 } END { exit !(last >= 75) }' said
+[ "$(wc -l <"$source/examples/my_network.c")" -le 60 ]
+train=$(find "$place/installed" -path '*/bin/train')
+"$train" --quiet --data "$sample" --model mlp:64 --epochs 2 --out run
+./predict_one run/model.safetensors 0 "$sample" | tee said
+grep -q '^predicted: .*; labeled: ankle boot$' said

@@ -149,7 +149,8 @@ static void any_thread_count_gives_the_same_bits(void **state)
 {
     (void)state;
     struct path one = path_of("one-thread");
-    const char *arguments = "--model cnn:width=0.25 --epochs 1 --batch 50 --validation 0.2 --threads";
+    const char *arguments =
+        "--model cnn:width=0.25,dropout=0.2 --epochs 1 --batch 50 --validation 0.2 --threads";
     char text[200];
     snprintf(text, sizeof text, "%s 1", arguments);
     must_run(&one, text);
