@@ -424,6 +424,7 @@ nn_plan *nn_compile_with(struct nn_compile_options options)
     bool ok = plan && c.needed && c.before_loss && c.wants_gradient && c.readers && c.life_of && c.life;
     if (ok) {
         plan->graph = options.graph;
+        plan->node_count = options.graph->node_count;
         plan->options = options;
         plan->step = calloc(nodes, sizeof *plan->step);
         plan->value = malloc(nodes * sizeof(int));

@@ -37,6 +37,7 @@ struct nn_step {
 
 struct nn_plan {
     nn_graph *graph;
+    int node_count; /* of the graph when it was compiled: later nodes are not this plan's */
     struct nn_compile_options options;
     struct nn_step *step;
     int step_count;

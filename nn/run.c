@@ -1,9 +1,15 @@
 /* Runs a plan: forward, backward, and the questions asked afterwards. Allocates nothing. */
 #include "nn/plan.h"
 
+/* The node's entry in a plan's table of values or gradients; NN_NONE for nodes the plan does not know. */
+static int buffer_of(const nn_plan *plan, const int *table, const nn_node *node)
+{
+    return node->graph == plan->graph && node->index < plan->node_count ? table[node->index] : NN_NONE;
+}
+
 void nn_feed(nn_plan *plan, const nn_node *input, const void *data)
 {
-    int buffer = input->graph == plan->graph ? plan->value[input->index] : NN_NONE;
+    int buffer = buffer_of(plan, plan->value, input);
     if (buffer != NN_NONE && plan->buffer[buffer].external)
         plan->buffer[buffer].memory = (char *)(uintptr_t)data;
 }
@@ -60,7 +66,7 @@ static enum descent_status check_inputs(const nn_plan *plan, int n)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "nn_forward: %d samples; the plan was compiled for 1 to %d", n,
                             plan->options.batch);
-    for (int i = 0; i < plan->graph->node_count; i++) {
+    for (int i = 0; i < plan->node_count; i++) {
         const nn_node *node = plan->graph->node[i];
         if (plan->value[i] == NN_NONE || node->op->forward)
             continue;
@@ -195,16 +201,17 @@ double nn_loss(const nn_plan *plan)
 const float *nn_value(const nn_plan *plan, const nn_node *node)
 {
     const unsigned keeps_all = NN_WITHOUT_REUSE | NN_WITHOUT_IN_PLACE;
-    if (node->graph != plan->graph || plan->value[node->index] == NN_NONE)
+    int buffer = buffer_of(plan, plan->value, node);
+    if (buffer == NN_NONE)
         return NULL;
     bool kept = node == plan->options.output || node == plan->options.loss ||
                 (plan->options.without & keeps_all) == keeps_all;
-    return kept ? (const void *)plan->buffer[plan->value[node->index]].memory : NULL;
+    return kept ? (const void *)plan->buffer[buffer].memory : NULL;
 }
 
 const float *nn_gradient(const nn_plan *plan, const nn_node *input)
 {
-    int buffer = input->graph == plan->graph ? plan->gradient[input->index] : NN_NONE;
+    int buffer = buffer_of(plan, plan->gradient, input);
     return buffer == NN_NONE || input->op->forward ? NULL : (const void *)plan->buffer[buffer].memory;
 }
 
