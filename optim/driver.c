@@ -29,10 +29,12 @@ static struct optim_group *read_group(struct optim *optim, const struct descent_
     char what[80];
     snprintf(what, sizeof what, "optimizer %s", algorithm->name);
     struct optim_group *group = descent_arena_alloc(optim->arena, sizeof *group);
-    if (group)
-        group->hyper =
-            descent_arena_alloc(optim->arena, (size_t)algorithm->option_count * sizeof *group->hyper);
-    if (!group || !group->hyper)
+    size_t bytes = (size_t)algorithm->option_count * sizeof *group->hyper;
+    if (group) {
+        group->hyper = descent_arena_alloc(optim->arena, bytes);
+        group->live = descent_arena_alloc(optim->arena, bytes);
+    }
+    if (!group || !group->hyper || !group->live)
         return NULL;
     if (descent_spec_read(part, what, algorithm->options, algorithm->option_count, group->hyper))
         return NULL;
@@ -43,6 +45,7 @@ static struct optim_group *read_group(struct optim *optim, const struct descent_
         descent_fail_in(DESCENT_BAD_ARGUMENT, "%s", what);
         return NULL;
     }
+    memcpy(group->live, group->hyper, bytes);
     return group;
 }
 
@@ -52,7 +55,7 @@ static int add_group(struct optim *optim, struct optim_group *group, const char 
     int joined = 0;
     for (int i = 0; i < optim->count; i++)
         if (!pattern || fnmatch(pattern, optim->tensor[i].param->name, 0) == 0) {
-            optim->tensor[i].hyper = group->hyper;
+            optim->tensor[i].hyper = group->live;
             joined++;
         }
     if (joined > 0) {
@@ -93,6 +96,9 @@ static enum descent_status fill(struct optim *optim, const struct descent_spec_p
     optim->table = optim_find_table();
     optim->weight_decay = find_option(algorithm, "weight_decay");
     optim->decay_all = find_option(algorithm, "decay_all");
+    optim->momentum = find_option(algorithm, "momentum");
+    if (optim->momentum < 0)
+        optim->momentum = find_option(algorithm, "beta1");
     optim->arena = descent_arena_new();
     if (!optim->arena)
         return DESCENT_OUT_OF_MEMORY;
@@ -398,8 +404,19 @@ static double weight_decay(const struct optim *optim, const struct optim_tensor 
     return optim->weight_decay < 0 || (excluded && !all) ? 0 : t->hyper[optim->weight_decay].number;
 }
 
+/* This step's hyperparameters. No schedule gives momentum to a rule that was set to have none. */
+static void set_live(const struct optim *optim, const struct optim_group *group)
+{
+    memcpy(group->live, group->hyper, (size_t)optim->algorithm->option_count * sizeof *group->live);
+    if (optim->momentum >= 0 && group->hyper[optim->momentum].number > 0)
+        group->live[optim->momentum].number =
+            optim_schedule_momentum(optim->schedule, group->hyper[optim->momentum].number, optim->run.step);
+}
+
 static void set_scalars(struct optim *optim)
 {
+    for (const struct optim_group *group = optim->groups; group; group = group->next)
+        set_live(optim, group);
     enum optim_decay how = optim->algorithm->decay;
     double clip = optim->max_norm > 0 ? fmin(1, optim->max_norm / (optim->run.gradient_norm + 1e-6)) : 1;
     for (int i = 0; i < optim->run.count; i++) {

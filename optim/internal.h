@@ -16,7 +16,9 @@ struct optim_table {
 
 /* Hyperparameters of some of the tensors. */
 struct optim_group {
-    struct descent_value *hyper;
+    struct descent_value *hyper; /* as the user set them */
+    struct descent_value
+        *live; /* with this step's momentum; what the tensors see. lr is not scheduled here */
     struct optim_group *next;
 };
 
@@ -33,6 +35,7 @@ struct optim {
     int count;
     struct optim_tensor *tensor;       /* of the parameters with a gradient when this was made */
     int weight_decay, decay_all;       /* their places among the hyperparameters, or -1 */
+    int momentum;                      /* momentum, or else beta1: what schedules cycle; or -1 */
     struct optim_group *base, *groups; /* of the spec itself; all, newest first */
 
     struct optim_part *part; /* this step's work: chunk i is part[first[i]] .. part[first[i + 1] - 1] */

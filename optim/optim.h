@@ -39,9 +39,10 @@ enum descent_status optim_step(struct optim *optim);
 enum descent_status optim_group(struct optim *optim, const char *pattern, const char *overrides);
 
 /* The learning rate of each step, as a function of the steps done ("constant" until this is called): from
- * each group's own lr to a run's end. total_steps: length of the whole run, what percentages refer to;
- * steps_per_epoch: for durations like 2ep. Both at least 1. May be called at any time; keeps the step
- * count. */
+ * each group's own lr to a run's end. A schedule that cycles momentum (one_cycle, cyclic) sets the
+ * hyperparameter momentum, or else beta1, where it is above 0. total_steps: length of the whole run, what
+ * percentages refer to; steps_per_epoch: for durations like 2ep. Both at least 1. May be called at any
+ * time; keeps the step count. */
 enum descent_status optim_schedule(struct optim *optim, const char *spec, int64_t total_steps,
                                    int64_t steps_per_epoch);
 
@@ -143,8 +144,12 @@ const struct optim_algorithm *const *optim_algorithms(int *count);
 const struct optim_algorithm *optim_find(const char *name);
 const struct optim_algorithm *optim_algorithm(const struct optim *optim);
 
-/* A part of a schedule's spec: the first is a schedule proper; one after a "+" wraps what stands before it.
- * How to write one: optim/schedule.h. */
+/* A part of a schedule's spec. Schedules proper multiply: one after a "+" takes for its lr what stands
+ * before it (exponential:0.9+step:30%). A wrap changes what stands before it (cosine+warmup:5%). A join
+ * ends what stands before it and begins what follows, each with a count of steps of its own
+ * (constant+then:80%+cosine). How to write one: optim/schedule.h. */
+enum optim_schedule_role { OPTIM_SCHEDULE, OPTIM_SCHEDULE_WRAP, OPTIM_SCHEDULE_JOIN };
+
 struct optim_schedule_at;
 struct optim_schedule_kind {
     const char *name;    /* "cosine" */
@@ -152,8 +157,12 @@ struct optim_schedule_kind {
     const char *paper, *formula;
     const struct descent_option *options;
     int option_count;
-    bool wraps;
-    double (*rate)(const struct optim_schedule_at *at);
+    enum optim_schedule_role role;
+    double (*rate)(const struct optim_schedule_at *at);     /* not for a join */
+    double (*momentum)(const struct optim_schedule_at *at); /* NULL: left as it is */
+    int64_t (*delay)(
+        const struct descent_value *values); /* wrap: steps that what it wraps waits; or NULL */
+    enum descent_status (*check)(const struct optim_schedule_at *at); /* options all together; or NULL */
 };
 
 const struct optim_schedule_kind *const *optim_schedule_kinds(int *count);

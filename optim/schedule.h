@@ -6,24 +6,68 @@
 
 #include "optim/optim.h"
 
-/* What a part of a schedule is asked: the learning rate that follows `step` completed steps of `total`,
- * where the optimizer's own is `base`. `values` are the part's options, durations in steps. */
+#include <math.h>
+
+/* What a part of a schedule is asked: the learning rate (or momentum) that follows `step` completed steps
+ * of `total`, where that of the optimizer, or of the part before it, is `base`. `values` are the part's
+ * options, durations in steps; of one whose open minimum is 0, at least 1. */
 struct optim_schedule_at {
-    const struct optim_schedule_part *part;
     const struct descent_value *values;
     double base;
-    int64_t step, total; /* step may be beyond total */
+    int64_t step, total; /* step is not negative, may be beyond total; total may be 0 or less after a long
+                            warm-up */
 };
 
-/* For a part that wraps: the rate of what stands before it, at a step and for a length of its choice. */
-double optim_schedule_inner(const struct optim_schedule_at *at, int64_t step, int64_t total);
+/* Rows of options. Of a length that is not given, the schedule has all that there is. */
+#define OPTIM_LENGTH(help_)                                                                                \
+    {                                                                                                      \
+        .name = "length", .type = DESCENT_OPTION_DURATION, .initial = "100%",                              \
+        .help = help_ "; if not given, all that warm-up and sequence leave"                                \
+    }
+#define OPTIM_GAMMA(initial_, help_)                                                                       \
+    {                                                                                                      \
+        .name = "gamma", .type = DESCENT_OPTION_REAL, .initial = initial_, .max = 1, .help = help_         \
+    }
+#define OPTIM_MINIMUM(help_)                                                                               \
+    {                                                                                                      \
+        .name = "min", .type = DESCENT_OPTION_REAL, .initial = "0", .max = INFINITY, .help = help_         \
+    }
+#define OPTIM_CYCLE_MOMENTUM(cycle, low, low_initial, high, high_initial)                                  \
+    [cycle] = {.name = "cycle_momentum",                                                                   \
+               .type = DESCENT_OPTION_FLAG,                                                                \
+               .initial = "yes",                                                                           \
+               .help = "momentum, or beta1, falls while lr rises and rises while it falls"},               \
+    [low] = {.name = "momentum_min",                                                                       \
+             .type = DESCENT_OPTION_REAL,                                                                  \
+             .initial = low_initial,                                                                       \
+             .max = 1,                                                                                     \
+             .open_max = true,                                                                             \
+             .help = "momentum where lr is highest"},                                                      \
+    [high] = {.name = "momentum_max",                                                                      \
+              .type = DESCENT_OPTION_REAL,                                                                 \
+              .initial = high_initial,                                                                     \
+              .max = 1,                                                                                    \
+              .open_max = true,                                                                            \
+              .help = "momentum where lr is lowest"}
+
+/* The steps of an OPTIM_LENGTH. */
+int64_t optim_schedule_length(const struct optim_schedule_at *at, int option);
+
+/* step / length, from 0 to 1 and then 1. */
+double optim_schedule_progress(const struct optim_schedule_at *at, int64_t length);
+
+/* Half a cosine from `start`, at progress 0, to `end`, at 1; and a straight line. */
+double optim_schedule_cosine_between(double start, double end, double progress);
+double optim_schedule_line_between(double start, double end, double progress);
 
 /* A schedule by its spec, for a run of total_steps; see optim_schedule in optim.h. */
 struct optim_schedule;
 struct optim_schedule *optim_schedule_new(const char *spec, int64_t total_steps, int64_t steps_per_epoch);
 void optim_schedule_free(struct optim_schedule *schedule);
 
-/* The learning rate that follows `step` completed steps. A NULL schedule is constant. */
+/* The learning rate, or momentum, of the step that follows `step` completed ones, where the optimizer's is
+ * `base`. A NULL schedule is constant. */
 double optim_schedule_rate(const struct optim_schedule *schedule, double base, int64_t step);
+double optim_schedule_momentum(const struct optim_schedule *schedule, double base, int64_t step);
 
 #endif

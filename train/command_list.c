@@ -68,6 +68,11 @@ static bool get_optimizer(int i, struct entry *entry)
 
 static bool get_schedule(int i, struct entry *entry)
 {
+    static const char *const place[] = {
+        [OPTIM_SCHEDULE] = "after another schedule it takes that one's lr for its own: exponential+step",
+        [OPTIM_SCHEDULE_WRAP] = "follows another schedule: cosine+warmup:5%",
+        [OPTIM_SCHEDULE_JOIN] = "stands between two schedules: constant+then:80%+cosine",
+    };
     int count;
     const struct optim_schedule_kind *const *all = optim_schedule_kinds(&count);
     if (i >= count)
@@ -76,7 +81,7 @@ static bool get_schedule(int i, struct entry *entry)
                             .summary = all[i]->summary,
                             .paper = all[i]->paper,
                             .formula = all[i]->formula,
-                            .note = all[i]->wraps ? "follows another schedule: cosine+warmup:5%" : NULL,
+                            .note = place[all[i]->role],
                             .options = all[i]->options,
                             .option_count = all[i]->option_count};
     return true;

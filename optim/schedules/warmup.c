@@ -13,10 +13,13 @@ static const struct descent_option options[] = {
 
 static double rate(const struct optim_schedule_at *at)
 {
-    int64_t length = (int64_t)at->values[LENGTH].number;
-    if (at->step >= length)
-        return optim_schedule_inner(at, at->step - length, at->total - length);
-    return optim_schedule_inner(at, 0, at->total - length) * (double)(at->step + 1) / (double)length;
+    double length = at->values[LENGTH].number, count = (double)at->step + 1;
+    return count < length ? at->base * (count / length) : at->base;
+}
+
+static int64_t delay(const struct descent_value *values)
+{
+    return (int64_t)values[LENGTH].number;
 }
 
 const struct optim_schedule_kind optim_schedule_warmup = {
@@ -27,6 +30,7 @@ const struct optim_schedule_kind optim_schedule_warmup = {
                "rest of the run\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
-    .wraps = true,
+    .role = OPTIM_SCHEDULE_WRAP,
     .rate = rate,
+    .delay = delay,
 };

@@ -132,12 +132,11 @@ static void bad_schedule_is_an_error_and_keeps_the_old_one(void **state)
 {
     static const char *const bad[][2] = {
         {"cosin", "unknown schedule 'cosin'; did you mean 'cosine'"},
-        {"sawtooth", "known: constant, cosine, warmup"},
+        {"sawtooth", "known: constant, step, "},
         {"warmup:5%", "write constant+warmup"},
-        {"cosine+constant", "'constant' is a schedule of its own"},
         {"cosine:min=-1",
          "min=-1 for schedule cosine is out of range; expected a number in [0, inf), default 0"},
-        {"constant:lr=1", "takes no options"},
+        {"constant:lr=1", "unknown key 'lr' for schedule constant"},
         {"cosine+warmup:x", "length=x for schedule warmup is not a duration"},
         {"cosine+warmup:length=120%", "length=120% for schedule warmup"},
         {"", "expected a name"},
