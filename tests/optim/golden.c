@@ -40,6 +40,28 @@ static const struct rule rules[] = {
      .spec = "adamw:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}",
      .passes = "adam adamw",
      .why = "it is, and without decay the two are one"},
+    {.name = "adabelief", .spec = "adabelief:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}"},
+    {.name = "adabelief(no rectify)",
+     .spec = "adabelief:lr={lr},beta1={b1},beta2={b2},eps={eps},rectify=no,weight_decay={wd}"},
+    {.name = "yogi(init1e-6)", .spec = "yogi:lr={lr},beta1={b1},beta2={b2},eps={eps},initial={init}"},
+    {.name = "adopt(clip t-1 ^.25)",
+     .spec = "adopt:lr={lr},beta1={b1},beta2={b2},eps={eps},decoupled={dec},weight_decay={wd}"},
+    {.name = "adopt(clip ^.333)",
+     .spec = "adopt:lr={lr},beta1={b1},beta2={b2},eps={eps},decoupled={dec},weight_decay={wd},"
+             "clip_power=0.333"},
+    {.name = "adopt_dec",
+     .spec = "adopt:lr={lr},beta1={b1},beta2={b2},eps={eps},decoupled,weight_decay={wd}"},
+    {.name = "adan", .spec = "adan:lr={lr},beta1={b1},beta2={b2},beta3={b3},eps={eps},weight_decay={wd}"},
+    {.name = "adan(no_prox)",
+     .spec = "adan:lr={lr},beta1={b1},beta2={b2},beta3={b3},eps={eps},prox=no,weight_decay={wd}"},
+    {.name = "ademamix(no sched)",
+     .spec = "ademamix:lr={lr},beta1={b1},beta2={b2},beta3={b3},alpha={al},eps={eps},weight_decay={wd}",
+     .unused = "T"},
+    {.name = "ademamix(T=20)",
+     .spec = "ademamix:lr={lr},beta1={b1},beta2={b2},beta3={b3},alpha={al},ramp={T},eps={eps},"
+             "weight_decay={wd}"},
+    {.name = "madgrad", .spec = "madgrad:lr={lr},momentum={mu},eps={eps},weight_decay={wd}"},
+    {.name = "lion", .spec = "lion:lr={lr},beta1={b1},beta2={b2},weight_decay={wd}"},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 

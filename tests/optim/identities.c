@@ -14,12 +14,13 @@ static void assert_same(const char *spec, const char *other, int steps)
     free(b);
 }
 
+/* In the second step at the latest: some only look at first. */
 static void every_rule_moves(void **state)
 {
     (void)state;
     FOR_EACH_ALGORITHM(name)
     {
-        struct model *a = model_new(), *b = model_trained(spec_of(name, "lr=0.01"), 1);
+        struct model *a = model_new(), *b = model_trained(spec_of(name, "lr=0.01"), 2);
         for (int i = 0; i < MODEL_TENSORS; i++)
             if (b->params[i].grad && a->params[i].value[1] == b->params[i].value[1])
                 fail_msg("%s leaves %s where it is", name, a->params[i].name);
@@ -54,6 +55,8 @@ static void special_cases_are_the_simpler_rule(void **state)
     assert_same("signum:lr=0.1,beta=0", "signsgd:lr=0.1", 4);
     assert_same("asgd:lr=0.1,lambda=0", "sgd:lr=0.1", 4);
     assert_same("adamw:lr=0.01,weight_decay=0", "adam:lr=0.01", 4);
+    assert_same("ademamix:lr=0.01,weight_decay=0.1", "ademamix:lr=0.01,weight_decay=0.1,ramp=1", 4);
+    assert_same("lion:lr=0.01,beta1=0.9,beta2=0.9", "signum:lr=0.01,beta=0.9", 4);
 }
 
 static void threads_do_not_change_a_bit(void **state)
