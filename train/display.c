@@ -201,10 +201,10 @@ static void stepped(void *context, const struct train_step *step)
     double done = (double)step->step / (double)display->steps;
     char line[256], left[24];
     snprintf(line, sizeof line,
-             "epoch %d/%d  step %lld/%lld  loss %.4f  accuracy %.2f %%  %.0f images/s  %s left",
-             step->epoch, display->config->epochs, (long long)step->step, (long long)display->steps,
-             step->epoch_loss, 100 * step->epoch_accuracy, step->images_per_second,
-             duration((now - display->begin) * (1 - done) / done, left));
+             "epoch %d/%d  %lld/%lld  loss %.4f  accuracy %.2f %%  %s left  %.0f images/s", step->epoch,
+             display->config->epochs, (long long)step->step, (long long)display->steps, step->epoch_loss,
+             100 * step->epoch_accuracy, duration((now - display->begin) * (1 - done) / done, left),
+             step->images_per_second);
     struct winsize window = {0};
     int width = ioctl(fileno(display->stream), TIOCGWINSZ, &window) == 0 && window.ws_col > 1
                     ? window.ws_col - 1

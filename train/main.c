@@ -38,9 +38,7 @@ static enum descent_status unknown_command(const char *name)
     const struct command *const *all = commands(&count);
     for (int i = 0; i < count; i++)
         known[i] = all[i]->name;
-    const char *nearest = descent_nearest(name, known, count);
-    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown subcommand '%s'; %s%s", name,
-                        nearest ? "did you mean " : "see ", nearest ? nearest : "train --help");
+    return descent_fail_unknown("subcommand", name, known + 1, count - 1); /* the first has no name */
 }
 
 int main(int argc, char **argv)

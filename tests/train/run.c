@@ -331,7 +331,7 @@ static pid_t start_long_run(const struct path *out, const char *arguments, const
     file_in(out, file, path);
     pid_t child = program_start(words);
     struct stat info;
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (stat(path, &info) == 0 && info.st_size > size)
             return child;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
@@ -382,7 +382,8 @@ static void second_interrupt_kills_at_once(void **state)
     (void)state;
     struct path out = path_of("killed");
     pid_t child =
-        start_long_run(&out, "--model cnn:width=6 --batch all --threads 1", "model.safetensors", 1000);
+        start_long_run(&out, "--model resnet110 --batch all --micro-batch 16 --eval-batch 16 --threads 1",
+                       "model.safetensors", 1000);
     assert_int_equal(kill(child, SIGINT), 0);
     nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     assert_int_equal(kill(child, SIGINT), 0);

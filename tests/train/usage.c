@@ -44,7 +44,7 @@ static void wrong_options_exit_2_and_name_what_was_expected(void **state)
         {"--force", "--force without --out"},
         {"--batch 8 --micro-batch 16", "--micro-batch 16 is more than --batch 8"},
         {"--model lenet5 now", "unexpected argument 'now'"},
-        {"lsit", "unknown subcommand 'lsit'; did you mean list"},
+        {"lsit", "unknown subcommand 'lsit'; did you mean 'list'"},
         {"list models lenet", "unknown model 'lenet'; did you mean 'lenet5'?"},
         {"list model", "unknown list 'model'; did you mean 'models'?"},
         {"list models lenet5 now", "unexpected argument 'now'"},
