@@ -1,75 +1,92 @@
-/* Adam and AdamW: each parameter's step is measured in units of its gradient's own size. eps outside the
- * root, as in PyTorch, where TensorFlow's "eps-hat" is inside the bias correction. Kingma & Ba 2014,
- * arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101. */
-#include "optim/elementwise.h"
+/* Adam, AdamW, AMSGrad: each parameter's step is measured in units of its gradient's own size. Kingma & Ba
+ * 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101; Reddi, Kale & Kumar 2018,
+ * arXiv:1904.09237. */
+#include "optim/rules/adam.h"
 
-enum { LR, BETA1, BETA2, EPS, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
+enum { EPS_HAT = OWN, CORRECTED = OWN };
 
-/* low, high: ends of search ranges. */
-#define ADAM_OPTIONS(lr_low, lr_high, beta1_low, beta1_high, decay, decay_low, decay_high)                 \
-    {                                                                                                      \
-        [LR] = OPTIM_LR("1e-3", lr_low, lr_high),                                                          \
-        [BETA1] = OPTIM_RATE("beta1", "0.9", beta1_low, beta1_high,                                        \
-                             "decay rate of the first moment, the mean of the gradient"),                  \
-        [BETA2] =                                                                                          \
-            OPTIM_RATE("beta2", "0.999", 0, 0, "decay rate of the second moment, the mean of its square"), \
-        [EPS] = OPTIM_EPS("1e-8"), [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY(decay, decay_low, decay_high),      \
-        [DECAY_ALL] = OPTIM_DECAY_ALL,                                                                     \
-    }
+#define EPS_HAT_ROW                                                                                        \
+    OPTIM_FLAG("eps_hat", "no", "add eps to the uncorrected root, as TensorFlow does; Keras: eps=1e-7")
 
-static const struct descent_option adam_options[] = ADAM_OPTIONS(3e-5, 3e-2, 0, 0, "0", 0, 0);
-static const struct descent_option adamw_options[] = ADAM_OPTIONS(1e-4, 1e-2, 0.5, 0.98, "1e-2", 5e-3, 1);
+static const struct descent_option adam_options[] = {
+    ADAM_ROWS("1e-3", 3e-5, 3e-2, "0.9", 0, 0),
+    EPS_HAT_ROW,
+    DECAY_ROWS("0", 0, 0),
+};
 
-enum { B1, NEW1, B2, NEW2, ROOT_C2, EPSILON };
+static const struct descent_option adamw_options[] = {
+    ADAM_ROWS("1e-3", 1e-4, 1e-2, "0.9", 0.5, 0.98),
+    EPS_HAT_ROW,
+    DECAY_ROWS("1e-2", 5e-3, 1),
+};
 
-/* m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;  d = m / (sqrt(v) / sqrt(c2) + eps), 1 / c1 being in
- * lr */
-OPTIM_INLINE descent_real rule(const descent_real *k, struct optim_element *e)
+static const struct descent_option amsgrad_options[] = {
+    ADAM_ROWS("1e-3", 3e-5, 3e-2, "0.9", 0, 0),
+    OPTIM_FLAG("corrected", "no", "take the maximum of v / c2, as optax does"),
+    DECAY_ROWS("0", 0, 0),
+};
+
+static void adam_loop(struct optim_part *part)
 {
-    descent_real *m = &e->s[0], *v = &e->s[1];
-    *m = k[B1] * *m + k[NEW1] * e->g;
-    *v = k[B2] * *v + k[NEW2] * (e->g * e->g);
-    return *m / (sqrt(*v) * k[ROOT_C2] + k[EPSILON]);
+    optim_elementwise(part, 2, adam_rule);
 }
 
-static void loop(struct optim_part *part)
-{
-    optim_elementwise(part, 2, rule);
-}
-
-static enum descent_status step(struct optim_run *run)
+static enum descent_status adam_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number, time = (double)run->step;
-        t->lr /= 1 - pow(beta1, time);
-        t->k[B1] = (descent_real)beta1;
-        t->k[NEW1] = (descent_real)(1 - beta1);
-        t->k[B2] = (descent_real)beta2;
-        t->k[NEW2] = (descent_real)(1 - beta2);
-        t->k[ROOT_C2] = (descent_real)(1 / sqrt(1 - pow(beta2, time)));
-        t->k[EPSILON] = (descent_real)t->hyper[EPS].number;
+        set_adam_scalars(t, run->step);
+        if (t->hyper[EPS_HAT].number != 0)
+            t->k[EPSILON] = (descent_real)(t->hyper[EPS].number / sqrt(adam_c2(t, run->step)));
     }
-    optim_for_parts(run, loop);
+    optim_for_parts(run, adam_loop);
     return DESCENT_OK;
 }
 
-#define ADAM_RULE(options_)                                                                                \
-    .options = (options_), .option_count = HYPERPARAMETERS, .slots = {"m", "v"}, .step = step
+enum { CORRECTION = FREE };
 
-#define ADAM_FORMULA                                                                                       \
-    "m <- beta1 m + (1 - beta1) g          c1 = 1 - beta1^t\n"                                             \
-    "v <- beta2 v + (1 - beta2) g^2        c2 = 1 - beta2^t\n"                                             \
-    "x <- x - lr/c1 m / (sqrt(v)/sqrt(c2) + eps)\n"
+/* top <- max(top, v), v corrected or not;  d = a m / (sqrt(u top) + eps) */
+OPTIM_INLINE descent_real amsgrad_rule(const descent_real *k, struct optim_element *e)
+{
+    advance_moments(k, e);
+    descent_real *top = &e->s[2], v = k[CORRECTION] * e->s[1];
+    *top = v > *top ? v : *top;
+    return k[ALONG_M] * e->s[0] / (sqrt(k[UNDER_V] * *top) + k[EPSILON]);
+}
+
+static void amsgrad_loop(struct optim_part *part)
+{
+    optim_elementwise(part, 3, amsgrad_rule);
+}
+
+static enum descent_status amsgrad_step(struct optim_run *run)
+{
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        set_adam_scalars(t, run->step);
+        t->k[CORRECTION] = 1;
+        if (t->hyper[CORRECTED].number != 0) {
+            t->k[CORRECTION] = t->k[UNDER_V];
+            t->k[UNDER_V] = 1;
+        }
+    }
+    optim_for_parts(run, amsgrad_loop);
+    return DESCENT_OK;
+}
+
+#define ADAM_FORMULA MOMENTS_FORMULA "x <- x - lr/c1 m / (sqrt(v)/sqrt(c2) + eps)\n"
+#define EPS_FORMULA  "PyTorch's eps; eps_hat is TensorFlow's: x <- x - lr sqrt(c2)/c1 m / (sqrt(v) + eps).\n"
 
 const struct optim_algorithm OPTIM_ALGORITHM(adam) = {
     .name = "adam",
     .summary = "momentum divided by the root of the mean squared gradient, parameter by parameter",
     .answers = OPTIM_SCALES,
     .paper = "Kingma & Ba 2014, arXiv:1412.6980",
-    .formula = "g <- g + weight_decay x\n" ADAM_FORMULA "PyTorch's eps: added to the corrected root.\n",
+    .formula = COUPLED_FORMULA ADAM_FORMULA EPS_FORMULA,
+    TABLE(adam_options),
     .decay = OPTIM_COUPLED,
-    ADAM_RULE(adam_options),
+    .slots = {"m", "v"},
+    .step = adam_step,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(adamw) = {
@@ -77,7 +94,24 @@ const struct optim_algorithm OPTIM_ALGORITHM(adamw) = {
     .summary = "Adam with weight decay kept out of the moments",
     .answers = OPTIM_SCALES,
     .paper = "Loshchilov & Hutter 2017, arXiv:1711.05101",
-    .formula = "x <- x (1 - lr weight_decay), lr as scheduled\n" ADAM_FORMULA "PyTorch's eps and decay.\n",
+    .formula = DECOUPLED_FORMULA ADAM_FORMULA EPS_FORMULA "PyTorch's decay: before the step, times lr.\n",
+    TABLE(adamw_options),
     .decay = OPTIM_DECOUPLED,
-    ADAM_RULE(adamw_options),
+    .slots = {"m", "v"},
+    .step = adam_step,
+};
+
+const struct optim_algorithm OPTIM_ALGORITHM(amsgrad) = {
+    .name = "amsgrad",
+    .summary = "Adam that never forgets a large gradient: what it divides by cannot fall",
+    .answers = OPTIM_SCALES,
+    .paper = "Reddi, Kale & Kumar 2018, arXiv:1904.09237",
+    .formula = COUPLED_FORMULA MOMENTS_FORMULA "top <- max(top, v)\n"
+                                               "x <- x - lr/c1 m / (sqrt(top)/sqrt(c2) + eps)\n"
+                                               "PyTorch's maximum, of the uncorrected v; corrected is "
+                                               "optax's: top <- max(top, v/c2), not corrected after.\n",
+    TABLE(amsgrad_options),
+    .decay = OPTIM_COUPLED,
+    .slots = {"m", "v", "top"},
+    .step = amsgrad_step,
 };

@@ -55,6 +55,10 @@ static void special_cases_are_the_simpler_rule(void **state)
     assert_same("signum:lr=0.1,beta=0", "signsgd:lr=0.1", 4);
     assert_same("asgd:lr=0.1,lambda=0", "sgd:lr=0.1", 4);
     assert_same("adamw:lr=0.01,weight_decay=0", "adam:lr=0.01", 4);
+    assert_same("qhadam:lr=0.01,beta1=0.9,nu1=1,nu2=1", "adam:lr=0.01", 4);
+    assert_same("nadamw:lr=0.01,beta1=0,weight_decay=0", "adam:lr=0.01,beta1=0", 4);
+    assert_same("nadam_simple:lr=0.01,beta1=0", "adam:lr=0.01,beta1=0", 4);
+    assert_same("nadam:lr=0.01,beta1=0", "adam:lr=0.01,beta1=0", 4);
     assert_same("ademamix:lr=0.01,weight_decay=0.1", "ademamix:lr=0.01,weight_decay=0.1,ramp=1", 4);
     assert_same("lion:lr=0.01,beta1=0.9,beta2=0.9", "signum:lr=0.01,beta=0.9", 4);
 }
