@@ -75,7 +75,9 @@ static enum descent_status amsgrad_step(struct optim_run *run)
 }
 
 #define ADAM_FORMULA MOMENTS_FORMULA "x <- x - lr/c1 m / (sqrt(v)/sqrt(c2) + eps)\n"
-#define EPS_FORMULA  "PyTorch's eps; eps_hat is TensorFlow's: x <- x - lr sqrt(c2)/c1 m / (sqrt(v) + eps).\n"
+#define EPS_FORMULA                                                                                        \
+    "PyTorch's eps; TensorFlow's is that of eps_hat:\n"                                                    \
+    "x <- x - lr sqrt(c2)/c1 m / (sqrt(v) + eps)\n"
 
 const struct optim_algorithm OPTIM_ALGORITHM(adam) = {
     .name = "adam",
