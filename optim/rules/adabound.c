@@ -69,9 +69,9 @@ static void padam_loop(struct optim_part *part)
 }
 
 /* sqrt(c2) / c1: here eps is beside the uncorrected root. */
-static double correction(const struct optim_tensor *t, int64_t step)
+static double correction(const struct optim_tensor *t, const struct optim_run *run)
 {
-    return sqrt(adam_c2(t, step)) / adam_c1(t, step);
+    return sqrt(adam_c2(t, run)) / adam_c1(t, run);
 }
 
 static enum descent_status bound_step(struct optim_run *run, optim_loop *loop)
@@ -80,8 +80,8 @@ static enum descent_status bound_step(struct optim_run *run, optim_loop *loop)
         struct optim_tensor *t = run->tensor[i];
         double base = t->hyper[LR].number, time = (double)run->step * t->hyper[GAMMA].number;
         double final = base > 0 ? t->hyper[FINAL_LR].number * t->lr / base : 0;
-        set_adam_scalars(t, run->step);
-        t->k[ALONG_M] = (descent_real)(t->lr * correction(t, run->step));
+        set_adam_scalars(t, run);
+        t->k[ALONG_M] = (descent_real)(t->lr * correction(t, run));
         t->k[LOW] = (descent_real)(final * (1 - 1 / (time + 1)));
         t->k[HIGH] = (descent_real)(final * (1 + 1 / time));
         t->lr = 1;
@@ -104,8 +104,8 @@ static enum descent_status padam_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_adam_scalars(t, run->step);
-        t->k[ALONG_M] = (descent_real)correction(t, run->step);
+        set_adam_scalars(t, run);
+        t->k[ALONG_M] = (descent_real)correction(t, run);
         t->k[POWER] = (descent_real)(2 * t->hyper[P].number);
     }
     optim_for_parts(run, padam_loop);

@@ -35,9 +35,9 @@ static enum descent_status adam_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_adam_scalars(t, run->step);
+        set_adam_scalars(t, run);
         if (t->hyper[EPS_HAT].number != 0)
-            t->k[EPSILON] = (descent_real)(t->hyper[EPS].number / sqrt(adam_c2(t, run->step)));
+            t->k[EPSILON] = (descent_real)(t->hyper[EPS].number / sqrt(adam_c2(t, run)));
     }
     optim_for_parts(run, adam_loop);
     return DESCENT_OK;
@@ -45,13 +45,13 @@ static enum descent_status adam_step(struct optim_run *run)
 
 enum { CORRECTION = FREE };
 
-/* top <- max(top, v), v corrected or not;  d = a m / (sqrt(u top) + eps) */
+/* top <- max(top, v), v corrected or not;  d = a m / (sqrt(top) / sqrt(c2) + eps) */
 OPTIM_INLINE descent_real amsgrad_rule(const descent_real *k, struct optim_element *e)
 {
     advance_moments(k, e);
     descent_real *top = &e->s[2], v = k[CORRECTION] * e->s[1];
     *top = v > *top ? v : *top;
-    return k[ALONG_M] * e->s[0] / (sqrt(k[UNDER_V] * *top) + k[EPSILON]);
+    return k[ALONG_M] * e->s[0] / corrected_root(k, *top);
 }
 
 static void amsgrad_loop(struct optim_part *part)
@@ -63,11 +63,11 @@ static enum descent_status amsgrad_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_adam_scalars(t, run->step);
+        set_adam_scalars(t, run);
         t->k[CORRECTION] = 1;
         if (t->hyper[CORRECTED].number != 0) {
-            t->k[CORRECTION] = t->k[UNDER_V];
-            t->k[UNDER_V] = 1;
+            t->k[CORRECTION] = (descent_real)(1 / adam_c2(t, run));
+            t->k[ROOT_C2] = 1;
         }
     }
     optim_for_parts(run, amsgrad_loop);

@@ -58,7 +58,7 @@ static enum descent_status nadam_step(struct optim_run *run)
         struct optim_tensor *t = run->tensor[i];
         double now = mu(t, run->step), next = mu(t, run->step + 1), *product = t->own;
         *product *= now;
-        set_adam_scalars(t, run->step);
+        set_adam_scalars(t, run);
         t->k[ALONG_G] = (descent_real)((1 - now) / (1 - *product));
         t->k[ALONG_M] = (descent_real)(next / (1 - *product * next));
     }
@@ -73,9 +73,9 @@ static enum descent_status step_ahead(struct optim_run *run, int ahead)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number;
-        set_adam_scalars(t, run->step);
-        t->k[ALONG_M] = (descent_real)(beta1 / adam_c1(t, run->step + ahead));
-        t->k[ALONG_G] = (descent_real)((1 - beta1) / adam_c1(t, run->step));
+        set_adam_scalars(t, run);
+        t->k[ALONG_M] = (descent_real)(beta1 / (1 - pow(beta1, (double)(run->step + ahead))));
+        t->k[ALONG_G] = (descent_real)((1 - beta1) / adam_c1(t, run));
     }
     optim_for_parts(run, loop);
     return DESCENT_OK;
@@ -91,14 +91,14 @@ static enum descent_status nadamw_step(struct optim_run *run)
     return step_ahead(run, 0);
 }
 
-enum { UNDER_G = FREE };
+enum { UNDER_V = FREE, UNDER_G };
 
-/* d = (a m + b g) / (sqrt(u v + w g^2) + eps) */
+/* d = (a m + b g) / (sqrt(u v + w g^2) / sqrt(c2) + eps) */
 OPTIM_INLINE descent_real qhadam_rule(const descent_real *k, struct optim_element *e)
 {
     advance_moments(k, e);
     descent_real square = k[UNDER_V] * e->s[1] + k[UNDER_G] * (e->g * e->g);
-    return (k[ALONG_M] * e->s[0] + k[ALONG_G] * e->g) / (sqrt(square) + k[EPSILON]);
+    return (k[ALONG_M] * e->s[0] + k[ALONG_G] * e->g) / corrected_root(k, square);
 }
 
 static void qhadam_loop(struct optim_part *part)
@@ -111,11 +111,11 @@ static enum descent_status qhadam_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double nu1 = t->hyper[NU1].number, nu2 = t->hyper[NU2].number;
-        set_adam_scalars(t, run->step);
-        t->k[ALONG_M] = (descent_real)(nu1 / adam_c1(t, run->step));
+        set_adam_scalars(t, run);
+        t->k[ALONG_M] = (descent_real)(nu1 / adam_c1(t, run));
         t->k[ALONG_G] = (descent_real)(1 - nu1);
-        t->k[UNDER_V] = (descent_real)(nu2 / adam_c2(t, run->step));
-        t->k[UNDER_G] = (descent_real)(1 - nu2);
+        t->k[UNDER_V] = (descent_real)nu2;
+        t->k[UNDER_G] = (descent_real)((1 - nu2) * adam_c2(t, run));
     }
     optim_for_parts(run, qhadam_loop);
     return DESCENT_OK;
