@@ -200,9 +200,24 @@ enum descent_status optim_schedule(struct optim *optim, const char *spec, int64_
     struct optim_schedule *schedule = optim_schedule_new(spec, total_steps, steps_per_epoch);
     if (!schedule)
         return DESCENT_BAD_ARGUMENT;
+    enum descent_status status = optim_declare_memory(optim, schedule);
+    if (status) {
+        optim_schedule_free(schedule);
+        return status;
+    }
     optim_schedule_free(optim->schedule);
     optim->schedule = schedule;
     return DESCENT_OK;
+}
+
+bool optim_follows_reports(const struct optim *optim)
+{
+    return optim_schedule_follows(optim->schedule);
+}
+
+void optim_report(struct optim *optim, double value)
+{
+    optim_schedule_report(optim->schedule, value);
 }
 
 enum descent_status optim_clip(struct optim *optim, double max_norm)

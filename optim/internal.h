@@ -45,6 +45,7 @@ struct optim {
     int state_count, state_capacity;
 
     struct optim_schedule *schedule; /* or NULL */
+    double *schedule_memory;         /* state; NULL unless a schedule has wanted it */
     double max_norm, update_norm;
     bool measure;
 };
@@ -55,5 +56,8 @@ const struct optim_table *optim_find_table(void);
 /* Declares all state anew, zeroed (state.c). */
 enum descent_status optim_declare_state(struct optim *optim);
 void optim_free_state(struct optim *optim);
+
+/* Gives the schedule a memory, zeroed, if it wants one. */
+enum descent_status optim_declare_memory(struct optim *optim, struct optim_schedule *schedule);
 
 #endif

@@ -46,6 +46,12 @@ enum descent_status optim_group(struct optim *optim, const char *pattern, const 
 enum descent_status optim_schedule(struct optim *optim, const char *spec, int64_t total_steps,
                                    int64_t steps_per_epoch);
 
+/* Whether the schedule (plateau) waits for reports; and a report: a value that should fall, such as the
+ * loss on validation data. Other schedules ignore it. What has been learned from reports is part of the
+ * state. */
+bool optim_follows_reports(const struct optim *optim);
+void optim_report(struct optim *optim, double value);
+
 /* Scales all gradients by min(1, max_norm / (norm + 1e-6)), norm being global, as PyTorch's clip_grad_norm_
  * does, without writing to them. 0: off, as at first. */
 enum descent_status optim_clip(struct optim *optim, double max_norm);
@@ -150,6 +156,8 @@ const struct optim_algorithm *optim_algorithm(const struct optim *optim);
  * (constant+then:80%+cosine). How to write one: optim/schedule.h. */
 enum optim_schedule_role { OPTIM_SCHEDULE, OPTIM_SCHEDULE_WRAP, OPTIM_SCHEDULE_JOIN };
 
+enum { OPTIM_SCHEDULE_MEMORY = 5 };
+
 struct optim_schedule_at;
 struct optim_schedule_kind {
     const char *name;    /* "cosine" */
@@ -160,6 +168,8 @@ struct optim_schedule_kind {
     enum optim_schedule_role role;
     double (*rate)(const struct optim_schedule_at *at);     /* not for a join */
     double (*momentum)(const struct optim_schedule_at *at); /* NULL: left as it is */
+    /* Of one that follows optim_report: `memory` is OPTIM_SCHEDULE_MEMORY numbers, 0 at first. */
+    void (*report)(const struct descent_value *values, double *memory, double value);
     int64_t (*delay)(
         const struct descent_value *values); /* wrap: steps that what it wraps waits; or NULL */
     enum descent_status (*check)(const struct optim_schedule_at *at); /* options all together; or NULL */

@@ -30,6 +30,8 @@ struct optim_schedule {
     int stretches;
     struct stretch stretch[DESCENT_SPEC_PARTS];
     struct part part[DESCENT_SPEC_PARTS];
+    const struct part *follower; /* the part that reports go to, or NULL */
+    double *memory;              /* its own; belongs to the caller */
 };
 
 #define X(name) extern const struct optim_schedule_kind optim_schedule_##name;
@@ -138,6 +140,10 @@ static enum descent_status place(struct optim_schedule *schedule, int i, int cou
     if (part->kind->role == OPTIM_SCHEDULE_JOIN)
         return begin_stretch(schedule, i, part);
     stretch->last = i;
+    if (part->kind->report && schedule->follower)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "schedule %s: only one part can follow reports", name);
+    if (part->kind->report)
+        schedule->follower = part;
     return DESCENT_OK;
 }
 
@@ -229,6 +235,7 @@ static double apply(const struct optim_schedule *schedule, int first, int i,
     int64_t wait = delay(part), inner_step = step > wait ? step - wait : 0;
     base = apply(schedule, first, i - 1, which, base, inner_step, total - wait);
     struct optim_schedule_at at = ask(part, base, step, total);
+    at.memory = schedule->memory;
     part_function *function = which(part->kind);
     return function ? function(&at) : base;
 }
@@ -255,6 +262,22 @@ double optim_schedule_rate(const struct optim_schedule *schedule, double base, i
 double optim_schedule_momentum(const struct optim_schedule *schedule, double base, int64_t step)
 {
     return evaluate(schedule, momentum_of, base, step);
+}
+
+bool optim_schedule_follows(const struct optim_schedule *schedule)
+{
+    return schedule && schedule->follower;
+}
+
+void optim_schedule_set_memory(struct optim_schedule *schedule, double *memory)
+{
+    schedule->memory = memory;
+}
+
+void optim_schedule_report(const struct optim_schedule *schedule, double value)
+{
+    if (optim_schedule_follows(schedule))
+        schedule->follower->kind->report(schedule->follower->values, schedule->memory, value);
 }
 
 /* --- What several schedules share. --- */

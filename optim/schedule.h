@@ -1,6 +1,6 @@
-/* Learning-rate schedules: pure functions of the number of completed steps, in double. How to write one: a
- * file under schedules/ with a `const struct optim_schedule_kind optim_schedule_NAME` and its name in
- * meson.build. */
+/* Learning-rate schedules: pure functions of the number of completed steps (and, of those that follow
+ * reports, of what they remember), in double. How to write one: a file under schedules/ with a `const
+ * struct optim_schedule_kind optim_schedule_NAME` and its name in meson.build. */
 #ifndef DESCENT_OPTIM_SCHEDULE_H
 #define DESCENT_OPTIM_SCHEDULE_H
 
@@ -13,6 +13,7 @@
  * options, durations in steps; of one whose open minimum is 0, at least 1. */
 struct optim_schedule_at {
     const struct descent_value *values;
+    const double *memory; /* of a part with `report` */
     double base;
     int64_t step, total; /* step is not negative, may be beyond total; total may be 0 or less after a long
                             warm-up */
@@ -64,6 +65,12 @@ double optim_schedule_line_between(double start, double end, double progress);
 struct optim_schedule;
 struct optim_schedule *optim_schedule_new(const char *spec, int64_t total_steps, int64_t steps_per_epoch);
 void optim_schedule_free(struct optim_schedule *schedule);
+
+/* Whether it follows reports. Then, before anything else is asked of it, it wants OPTIM_SCHEDULE_MEMORY
+ * numbers, 0 at first, that stay the caller's, to be saved and restored. */
+bool optim_schedule_follows(const struct optim_schedule *schedule);
+void optim_schedule_set_memory(struct optim_schedule *schedule, double *memory);
+void optim_schedule_report(const struct optim_schedule *schedule, double value);
 
 /* The learning rate, or momentum, of the step that follows `step` completed ones, where the optimizer's is
  * `base`. A NULL schedule is constant. */

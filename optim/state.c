@@ -10,6 +10,7 @@ void optim_free_state(struct optim *optim)
     for (int i = 1; i < optim->state_count; i++)
         descent_free(optim->state[i].data);
     optim->state_count = 0;
+    optim->schedule_memory = NULL;
 }
 
 /* Room for one more; the outgrown array stays in the arena. */
@@ -83,7 +84,23 @@ enum descent_status optim_declare_state(struct optim *optim)
         for (int slot = 0; slot < OPTIM_SLOTS && algorithm->slots[slot] && !status; slot++)
             status = optim_slot(&optim->run, &optim->tensor[i], slot, algorithm->slots[slot]);
     }
-    return !status && algorithm->init ? algorithm->init(&optim->run) : status;
+    if (!status && algorithm->init)
+        status = algorithm->init(&optim->run);
+    return status ? status : optim_declare_memory(optim, optim->schedule);
+}
+
+enum descent_status optim_declare_memory(struct optim *optim, struct optim_schedule *schedule)
+{
+    const int64_t shape[] = {OPTIM_SCHEDULE_MEMORY};
+    if (!optim_schedule_follows(schedule))
+        return DESCENT_OK;
+    if (!optim->schedule_memory)
+        optim->schedule_memory = optim_state(&optim->run, NULL, "schedule", DESCENT_F64, 1, shape);
+    if (!optim->schedule_memory)
+        return DESCENT_OUT_OF_MEMORY;
+    memset(optim->schedule_memory, 0, OPTIM_SCHEDULE_MEMORY * sizeof *optim->schedule_memory);
+    optim_schedule_set_memory(schedule, optim->schedule_memory);
+    return DESCENT_OK;
 }
 
 int optim_state_count(const struct optim *optim)

@@ -180,6 +180,10 @@ static enum descent_status make_optimizer(struct run *run)
     optim_set_pool(run->optim, run->pool);
     enum descent_status status =
         optim_schedule(run->optim, run->config->schedule, run->start.steps, run->start.steps_per_epoch);
+    if (status == DESCENT_OK && optim_follows_reports(run->optim) && !run->validation)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "schedule '%s' follows the loss on a validation part; give --validation",
+                            run->config->schedule);
     return status == DESCENT_OK ? optim_clip(run->optim, run->config->clip) : status;
 }
 
@@ -367,6 +371,8 @@ static enum descent_status end_epoch(struct run *run, struct train_epoch *epoch)
         return status;
     epoch->validated = run->validation != NULL;
     status = evaluate(run, epoch->validated ? run->validation_loader : run->test_loader, &epoch->held_out);
+    if (status == DESCENT_OK && epoch->validated)
+        optim_report(run->optim, epoch->held_out.loss);
     if (status == DESCENT_OK)
         status = rundir_epoch(run->rundir, epoch);
     if (status != DESCENT_OK)

@@ -33,8 +33,11 @@ static int unload(void **state)
 static struct optim_schedule *must_make(const char *spec, int64_t total, int64_t per_epoch)
 {
     struct optim_schedule *schedule = optim_schedule_new(spec, total, per_epoch);
+    static double memory[OPTIM_SCHEDULE_MEMORY];
     if (!schedule)
         fail_msg("%s: %s", spec, descent_error());
+    memset(memory, 0, sizeof memory);
+    optim_schedule_set_memory(schedule, memory);
     return schedule;
 }
 
@@ -64,18 +67,22 @@ static void courses_are_those_of_the_reference(void **state)
 {
     (void)state;
     const struct descent_json *rows = descent_json_get(vectors, "schedules");
-    assert_int_equal(descent_json_count(rows), 35);
+    assert_int_equal(descent_json_count(rows), 40);
     for (int i = 0; i < descent_json_count(rows); i++) {
         const struct descent_json *row = descent_json_at(rows, i), *lr = descent_json_get(row, "lr");
         const struct descent_json *momentum = descent_json_get(row, "momentum");
+        const struct descent_json *report = descent_json_get(row, "report");
         const char *spec = descent_json_text(row, "spec", "");
         int total = (int)descent_json_number(row, "total", 0);
         struct optim_schedule *schedule = must_make(spec, total, 1);
+        assert_int_equal(optim_schedule_follows(schedule), report != NULL);
         assert_in_range(descent_json_count(lr), total, total + 1);
         for (int e = 0; e < descent_json_count(lr); e++) {
             assert_near(spec, "lr", e, optim_schedule_rate(schedule, 1, e), item(lr, e));
             assert_near(spec, "momentum", e, optim_schedule_momentum(schedule, 0.9, e),
                         momentum ? item(momentum, e) : 0.9);
+            if (report && e < descent_json_count(report))
+                optim_schedule_report(schedule, item(report, e));
         }
         optim_schedule_free(schedule);
     }
@@ -345,6 +352,44 @@ static void product_multiplies_at_the_same_step(void **state)
     optim_schedule_free(schedule);
 }
 
+static struct optim *on_a_plateau(struct descent_param *param)
+{
+    struct optim *optim = optim_new("sgd:lr=1", param, 1);
+    assert_non_null(optim);
+    assert_false(optim_follows_reports(optim));
+    assert_int_equal(optim_schedule(optim, "cosine+plateau:1,factor=0.5", 100, 10), DESCENT_OK);
+    assert_true(optim_follows_reports(optim));
+    return optim;
+}
+
+static void what_a_plateau_remembers_is_saved_and_restored(void **state)
+{
+    (void)state;
+    descent_real x = 1, g = 1;
+    struct descent_param param = {.name = "x", .rank = 0, .size = 1, .value = &x, .grad = &g};
+    struct optim *a = on_a_plateau(&param), *b = on_a_plateau(&param);
+    double reports[] = {1, NAN, 2, 0.9, 1, 1, 1, 1, 0.5};
+    for (int i = 0; i < 9; i++) {
+        struct descent_tensor saved[2];
+        assert_int_equal(optim_state_count(a), 2);
+        saved[1] = optim_state_get(a, 0);
+        saved[0] = optim_state_get(a, 1);
+        assert_string_equal(saved[0].name, "sgd.schedule");
+        assert_int_equal(optim_state_load(b, saved, 2), DESCENT_OK);
+        assert_true(optim_lr_at(a, i) == optim_lr_at(b, i));
+        optim_report(a, reports[i]);
+    }
+    assert_true(fabs(optim_lr_at(a, 50) - 0.5 * 0.125) < 1e-15);
+    assert_int_equal(optim_group(a, "x", "lr=2"), DESCENT_OK); /* before the first step: all begins anew */
+    assert_true(fabs(optim_lr_at(a, 50) - 0.5) < 1e-15);
+    assert_int_equal(optim_schedule(b, "cosine+plateau", 100, 10), DESCENT_OK);
+    assert_true(fabs(optim_lr_at(b, 50) - 0.5) < 1e-15);
+    assert_int_equal(optim_schedule(b, "cosine", 100, 10), DESCENT_OK);
+    optim_report(b, 1);
+    optim_free(a);
+    optim_free(b);
+}
+
 static void bad_option_is_named(void **state)
 {
     (void)state;
@@ -371,6 +416,9 @@ static void bad_option_is_named(void **state)
         {"wsd:50%+warmup:60%", "schedule wsd: decay of 50 steps is longer than the 40 that there are"},
         {"inverse_sqrt:0", "warmup=0 for schedule inverse_sqrt"},
         {"range_test:0", "low=0 for schedule range_test"},
+        {"plateau:factor=1", "factor=1 for schedule plateau"},
+        {"plateau:patience=2.5", "patience=2.5 for schedule plateau is not an integer"},
+        {"plateau+plateau", "schedule plateau: only one part can follow reports"},
         {"warmup", "write constant+warmup"},
         {"constant+then:50%+warmup", "'warmup' wraps the schedule before it"},
         {"constant+then", "'then' stands between two schedules"},
@@ -404,6 +452,7 @@ int main(void)
         cmocka_unit_test(simpler_schedules_are_special_cases),
         cmocka_unit_test(sequence_counts_from_0_in_each_of_its_schedules),
         cmocka_unit_test(product_multiplies_at_the_same_step),
+        cmocka_unit_test(what_a_plateau_remembers_is_saved_and_restored),
         cmocka_unit_test(bad_option_is_named),
     };
     return cmocka_run_group_tests(tests, load, unload);

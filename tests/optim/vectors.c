@@ -1,4 +1,4 @@
-/* Every optimizer and schedule against PyTorch's trajectories (vectors/make_optimizers.py). Built in float
+/* Optimizers against PyTorch's trajectories (vectors/make_optimizers.py). Built in float
  * and in double. Errors are measured against the distance moved, not against the values. */
 #include "base/isa.h"
 #include "tests/optim/problem.h"
@@ -91,37 +91,11 @@ static void every_vector_fails_every_other_rule_and_no_rule(void **state)
     }
 }
 
-static void schedules_are_those_of_pytorch(void **state)
-{
-    (void)state;
-    const struct descent_json *rows = descent_json_get(vectors, "schedules");
-    assert_int_equal(descent_json_count(rows), 6);
-    for (int i = 0; i < descent_json_count(rows); i++) {
-        const struct descent_json *row = descent_json_at(rows, i), *lr = descent_json_get(row, "lr");
-        const char *spec = descent_json_text(row, "spec", "");
-        struct problem p;
-        start(&p);
-        struct optim *optim = optim_new("sgd:lr=1", p.params, TENSORS);
-        int total = (int)descent_json_number(row, "total", 0);
-        assert_int_equal(optim_schedule(optim, spec, total, 10), DESCENT_OK);
-        assert_int_equal(descent_json_count(lr), total);
-        for (int e = 0; e < total; e++) {
-            double expected;
-            assert_true(descent_json_as_number(descent_json_at(lr, e), &expected));
-            if (!(fabs(optim_lr_at(optim, e) - expected) <= 1e-12))
-                fail_msg("%s after %d steps: %.17g; expected %.17g", spec, e, optim_lr_at(optim, e),
-                         expected);
-        }
-        optim_free(optim);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trajectories_are_those_of_pytorch),
         cmocka_unit_test(every_vector_fails_every_other_rule_and_no_rule),
-        cmocka_unit_test(schedules_are_those_of_pytorch),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

@@ -69,6 +69,7 @@ static void wrong_specs_exit_2_and_name_the_nearest(void **state)
         {"--optimizer adma", "adam"},
         {"--optimizer sgd:lr=-1", "lr=-1"},
         {"--schedule cosin", "cosine"},
+        {"--schedule plateau", "--validation"},
         {"--freeze nothing*", "--freeze nothing*: matches no parameter of model lenet5"},
         {"--batch 96 --micro-batch 64", "--micro-batch 64 does not divide --batch 96"},
         {"--batch 201 --drop-last", "--batch 201 with --drop-last leaves no batch of 200 training images"},

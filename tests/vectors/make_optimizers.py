@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Reference trajectories of optimizers and schedules, run in PyTorch in float64; writes optimizers.json beside itself.
+"""Reference trajectories of optimizers, run in PyTorch in float64; writes optimizers.json beside itself.
 
 The problem: two tensors of different shapes whose gradients are given, not computed, so that a rule's whole history
 shows. With k the row-major index of an element and t = 1, 2, ... the step:
@@ -7,7 +7,6 @@ shows. With k the row-major index of an element and t = 1, 2, ... the step:
     "b" 4:    start 0.3 k - 0.4,  gradient cos(1.3 t + 0.7 k)
 
 optimizers: spec in descent's words, clip (global norm, 0: none), values of a and b after each of the steps in `after`.
-schedules:  spec, lr[e] = rate after e completed steps of `total`, for a base rate of 1.
 """
 import json
 import math
@@ -86,44 +85,7 @@ def optimizers():
     ]
 
 
-def rates(make, steps):
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    schedule = make(optimizer)
-    lr = []
-    for _ in range(steps):
-        lr.append(schedule.get_last_lr()[0])
-        optimizer.step()
-        schedule.step()
-    return lr
-
-
-def schedules():
-    lrs = torch.optim.lr_scheduler
-
-    def cosine(total, end=0.0):
-        return lambda optimizer: lrs.CosineAnnealingLR(optimizer, total, eta_min=end)
-
-    def warmed(length, rest):
-        return lambda optimizer: lrs.SequentialLR(
-            optimizer, [lrs.LinearLR(optimizer, 1 / length, 1.0, length - 1), rest(optimizer)], [length])
-
-    def constant(optimizer):
-        return lrs.ConstantLR(optimizer, factor=1.0, total_iters=1)
-
-    def entry(spec, total, make):
-        return {"spec": spec, "total": total, "lr": rates(make, total)}
-
-    return [
-        entry("constant", 12, constant),
-        entry("cosine", 5, cosine(5)),
-        entry("cosine:min=0.1", 37, cosine(37, 0.1)),
-        entry("constant+warmup:4", 12, warmed(4, constant)),
-        entry("cosine+warmup:10%", 40, warmed(4, cosine(36))),
-        entry("cosine:0.05+warmup:2ep", 60, warmed(20, cosine(40, 0.05))),  # epochs of 10 steps
-    ]
-
-
 if __name__ == "__main__":
-    data = {"torch": torch.__version__, "optimizers": optimizers(), "schedules": schedules()}
-    text = json.dumps(data).replace('{"spec"', '\n{"spec"').replace(', "schedules"', ',\n"schedules"')
+    data = {"torch": torch.__version__, "optimizers": optimizers()}
+    text = json.dumps(data).replace('{"spec"', '\n{"spec"')
     pathlib.Path(__file__).with_name("optimizers.json").write_text(text + "\n")

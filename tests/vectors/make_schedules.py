@@ -3,7 +3,8 @@
 
 Run in PyTorch, in float64, where it has the schedule; those it lacks are run in its LambdaLR from the formula of the
 paper named in the row. Each row: spec in descent's words for a base rate of 1, the run's length `total`, source,
-lr[e] after e completed steps (at["e"]: later ones), and momentum[e] where the schedule cycles it (of SGD, 0.9 itself).
+lr[e] after e completed steps (at["e"]: later ones), and momentum[e] where the schedule cycles it (of SGD, 0.9 itself);
+report[e], where there is one, is reported after step e.
 
 trajectories: values of "b" (start 0.3 k - 0.4, gradient cos(1.3 t + 0.7 k), k = 0 .. 3, t = 1 .. 10) after each step,
 under a schedule that cycles momentum.
@@ -93,6 +94,29 @@ def swa(o):
     return torch.optim.swa_utils.SWALR(o, 0.1, 4, "cos")
 
 
+def warmed(length, rest):
+    return lambda o: torch_lr.SequentialLR(o, [torch_lr.LinearLR(o, 1 / length, 1.0, length - 1), rest(o)], [length])
+
+
+def plateau(spec, reports, **arguments):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch_lr.ReduceLROnPlateau(optimizer, **arguments)
+    lr = [1.0]
+    for value in reports:
+        scheduler.step(value)
+        lr.append(optimizer.param_groups[0]["lr"])
+    ROWS.append({"spec": spec, "total": len(reports), "source": f"torch ReduceLROnPlateau({arguments})", "lr": lr,
+                 "report": reports})
+
+
+plateau("plateau:2,factor=0.5,cooldown=1", [1] + 11 * [0.9], patience=2, factor=0.5, cooldown=1)
+plateau("plateau:1,factor=0.5,threshold=0.1,min=0.2", [1, 0.95, 0.89, 0.85, 0.82, 0.8, 0.79, 0.9, 0.9, 0.9, 0.9, 0.5, 0.6],
+        patience=1, factor=0.5, threshold=0.1, min_lr=0.2)
+plateau("plateau:0,cooldown=2", [1, 1, 0.5, 0.5, 0.5, 0.5, 0.6, 0.6, 0.4, 0.4], patience=0, cooldown=2)
+add("cosine+warmup:10%", 40, warmed(4, lambda o: torch_lr.CosineAnnealingLR(o, 36)), "torch SequentialLR(LinearLR, "
+    "CosineAnnealingLR(36), [4])")
+add("cosine:0.05+warmup:20", 60, warmed(20, lambda o: torch_lr.CosineAnnealingLR(o, 40, 0.05)), "torch SequentialLR("
+    "LinearLR, CosineAnnealingLR(40, 0.05), [20])")
 add("linear:1,start=0.25,length=3+then:3+cosine", 7, sequence, "torch SequentialLR(LinearLR(0.25, 1, 3), cosine(4), [3])")
 add("constant:0.1,length=3+exponential:0.9,every=1", 9, product, "torch ChainedScheduler(ConstantLR(0.1, 3), "
     "ExponentialLR(0.9))")
