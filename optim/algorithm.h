@@ -38,7 +38,7 @@
 
 #define OPTIM_ALGORITHM(name) DESCENT_FOR_ISA(optim_##name)
 
-enum { OPTIM_CONSTANTS = 12 };
+enum { OPTIM_CONSTANTS = 12, OPTIM_SUMS = 4 };
 
 /* A parameter as an algorithm sees it. `hyper` are its group's hyperparameters, in the order of the
  * algorithm's options. The scalars are set by the driver before each step. */
@@ -54,6 +54,7 @@ struct optim_tensor {
     double decay;      /* OPTIM_OWN_DECAY: for the rule to place; 0 where excluded */
 
     descent_real k[OPTIM_CONSTANTS]; /* what `step` computes for its rule */
+    double sums[OPTIM_SUMS];         /* what optim_add_up found */
     void *own; /* the algorithm's: what its init leaves here, such as an optim_state */
 };
 
@@ -73,11 +74,19 @@ struct optim_part {
     int64_t begin, end;
     bool measure;
     double sum;
+    double sums[OPTIM_SUMS]; /* for optim_add_up */
 };
 
 /* Runs `loop` on pieces that cover all tensors, in parallel. They depend on the tensors' sizes alone. */
 typedef void optim_loop(struct optim_part *part);
 void optim_for_parts(struct optim_run *run, optim_loop *loop);
+
+/* The same for a loop that leaves sums over its piece in part->sums (optim_sum_elements does): adds them
+ * up for each tensor, in tensor->sums, in the order of the pieces. */
+void optim_add_up(struct optim_run *run, optim_loop *loop);
+
+/* For what cannot be cut in pieces: whole tensors, several in parallel. */
+void optim_for_tensors(struct optim_run *run, void (*visit)(struct optim_tensor *tensor));
 
 /* For `init`: zeroed state under a name ("step_size"), of one tensor or, with NULL, of the whole model.
  * Saved and restored; freed with the optimizer. NULL when out of memory. `shape` may be NULL where rank is

@@ -371,6 +371,39 @@ void optim_for_parts(struct optim_run *run, optim_loop *loop)
     descent_pool_run(run->pool, region.optim->chunks, run_chunk, &region);
 }
 
+void optim_add_up(struct optim_run *run, optim_loop *loop)
+{
+    const struct optim *optim = (struct optim *)run;
+    optim_for_parts(run, loop);
+    for (int i = 0; i < run->count; i++)
+        memset(run->tensor[i]->sums, 0, sizeof run->tensor[i]->sums);
+    for (int i = 0; i < optim->first[optim->chunks]; i++)
+        for (int j = 0; j < OPTIM_SUMS; j++)
+            optim->part[i].tensor->sums[j] += optim->part[i].sums[j];
+}
+
+struct visit {
+    struct optim_run *run;
+    int chunks;
+    void (*visit)(struct optim_tensor *tensor);
+};
+
+static void visit_chunk(void *context, int chunk, int thread)
+{
+    const struct visit *visit = context;
+    int64_t begin, end;
+    (void)thread;
+    descent_chunk_range(visit->run->count, visit->chunks, chunk, &begin, &end);
+    for (int64_t i = begin; i < end; i++)
+        visit->visit(visit->run->tensor[i]);
+}
+
+void optim_for_tensors(struct optim_run *run, void (*visit)(struct optim_tensor *tensor))
+{
+    struct visit context = {run, descent_chunk_count(run->count, 1), visit};
+    descent_pool_run(run->pool, context.chunks, visit_chunk, &context);
+}
+
 /* The root of the sum over all parts, in their order. */
 static double root_of_sums(const struct optim *optim)
 {

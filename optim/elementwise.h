@@ -78,19 +78,31 @@ OPTIM_INLINE double optim_range(int64_t n, descent_real *restrict value, const d
     return sum;
 }
 
-/* The loop of a rule with `slots` slots; both constants. */
-OPTIM_INLINE void optim_elementwise(struct optim_part *part, int slots, optim_rule *rule)
+OPTIM_INLINE struct optim_scalars optim_scalars(const struct optim_tensor *t)
 {
-    const struct optim_tensor *t = part->tensor;
     struct optim_scalars scalars = {.lr = (descent_real)t->lr,
                                     .grad_scale = (descent_real)t->grad_scale,
                                     .l2 = (descent_real)t->l2,
                                     .shrink = (descent_real)t->shrink};
     for (int j = 0; j < OPTIM_CONSTANTS; j++)
         scalars.k[j] = t->k[j];
-    descent_real *s[OPTIM_SLOTS] = {NULL};
-    for (int j = 0; j < slots; j++)
-        s[j] = t->slot[j] + part->begin;
+    return scalars;
+}
+
+/* Where the first `slots` slots of a part begin. */
+OPTIM_INLINE void optim_slots(const struct optim_part *part, int slots, descent_real **s)
+{
+    for (int j = 0; j < OPTIM_SLOTS; j++)
+        s[j] = j < slots ? part->tensor->slot[j] + part->begin : NULL;
+}
+
+/* The loop of a rule with `slots` slots; both constants. */
+OPTIM_INLINE void optim_elementwise(struct optim_part *part, int slots, optim_rule *rule)
+{
+    const struct optim_tensor *t = part->tensor;
+    struct optim_scalars scalars = optim_scalars(t);
+    descent_real *s[OPTIM_SLOTS];
+    optim_slots(part, slots, s);
     int64_t n = part->end - part->begin;
     descent_real *value = t->param->value + part->begin;
     const descent_real *grad = t->param->grad + part->begin;
@@ -98,6 +110,61 @@ OPTIM_INLINE void optim_elementwise(struct optim_part *part, int slots, optim_ru
         part->measure
             ? optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, true)
             : optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, false);
+}
+
+/* What to add up over elements: terms of one. It may update the slots. `k` is tensor->k. */
+typedef void optim_terms(const descent_real *k, struct optim_element *e, double *term);
+
+/* The i-th element's terms, added to lane[0 .. sums - 1][j]. */
+OPTIM_INLINE void optim_add_terms(const descent_real *value, const descent_real *grad,
+                                  descent_real *const *slot, int64_t i, const struct optim_scalars *scalars,
+                                  int slots, int sums, optim_terms *terms,
+                                  double lane[OPTIM_SUMS][OPTIM_LANES], int j)
+{
+    double term[OPTIM_SUMS];
+    struct optim_element e = {.x = value[i], .g = scalars->grad_scale * grad[i] + scalars->l2 * value[i]};
+    for (int l = 0; l < slots; l++)
+        e.s[l] = slot[l][i];
+    terms(scalars->k, &e, term);
+    for (int l = 0; l < slots; l++)
+        slot[l][i] = e.s[l];
+    for (int l = 0; l < sums; l++)
+        lane[l][j] += term[l];
+}
+
+/* n elements; their sums, of which there are `sums`, into `sum`. */
+OPTIM_INLINE void optim_sum_range(int64_t n, const descent_real *restrict value,
+                                  const descent_real *restrict grad, descent_real *restrict s0,
+                                  descent_real *restrict s1, descent_real *restrict s2,
+                                  descent_real *restrict s3, descent_real *restrict s4,
+                                  descent_real *restrict s5, const struct optim_scalars *scalars, int slots,
+                                  int sums, optim_terms *terms, double *sum)
+{
+    descent_real *const slot[OPTIM_SLOTS] = {s0, s1, s2, s3, s4, s5};
+    double lane[OPTIM_SUMS][OPTIM_LANES] = {{0}};
+    int64_t i = 0;
+    for (; i + OPTIM_LANES <= n; i += OPTIM_LANES)
+        for (int j = 0; j < OPTIM_LANES; j++)
+            optim_add_terms(value, grad, slot, i + j, scalars, slots, sums, terms, lane, j);
+    for (; i < n; i++)
+        optim_add_terms(value, grad, slot, i, scalars, slots, sums, terms, lane, 0);
+    for (int l = 0; l < sums; l++) {
+        sum[l] = 0;
+        for (int j = 0; j < OPTIM_LANES; j++)
+            sum[l] += lane[l][j];
+    }
+}
+
+/* The loop of a pass over memory that only adds up, into part->sums; the first `slots` slots, constants
+ * both. */
+OPTIM_INLINE void optim_sum_elements(struct optim_part *part, int slots, int sums, optim_terms *terms)
+{
+    const struct optim_tensor *t = part->tensor;
+    struct optim_scalars scalars = optim_scalars(t);
+    descent_real *s[OPTIM_SLOTS];
+    optim_slots(part, slots, s);
+    optim_sum_range(part->end - part->begin, t->param->value + part->begin, t->param->grad + part->begin,
+                    s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, sums, terms, part->sums);
 }
 
 #endif

@@ -82,6 +82,26 @@ static const struct rule rules[] = {
              "weight_decay={wd}"},
     {.name = "madgrad", .spec = "madgrad:lr={lr},momentum={mu},eps={eps},weight_decay={wd}"},
     {.name = "lion", .spec = "lion:lr={lr},beta1={b1},beta2={b2},weight_decay={wd}"},
+    {.name = "lars", .spec = "lars:lr={lr},momentum={mu},coefficient={c},eps={eps},weight_decay={wd}"},
+    {.name = "lars(always_adapt)",
+     .spec = "lars:lr={lr},momentum={mu},coefficient={c},eps={eps},weight_decay={wd},always_adapt"},
+    {.name = "lamb",
+     .spec = "lamb:lr={lr},beta1={b1},beta2={b2},eps={eps},max_grad_norm={mx},weight_decay={wd}"},
+    {.name = "lamb(no clip)",
+     .spec = "lamb:lr={lr},beta1={b1},beta2={b2},eps={eps},max_grad_norm=0,always_adapt,"
+             "weight_decay={wd}",
+     .unused = "mx"},
+    {.name = "lambc",
+     .spec = "lamb:lr={lr},beta1={b1},beta2={b2},eps={eps},max_grad_norm={mx},clip_ratio,"
+             "weight_decay={wd}"},
+    {.name = "lamb(always_adapt)",
+     .spec = "lamb:lr={lr},beta1={b1},beta2={b2},eps={eps},max_grad_norm={mx},always_adapt,"
+             "weight_decay={wd}"},
+    {.name = "novograd", .spec = "novograd:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}"},
+    {.name = "novograd(grad_averaging)",
+     .spec = "novograd:lr={lr},beta1={b1},beta2={b2},eps={eps},average,weight_decay={wd}"},
+    {.name = "novograd_optax",
+     .spec = "novograd:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}"},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 
