@@ -8,6 +8,7 @@
 #include "nn/nn.h"
 #include "optim/optim.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@
 struct entry {
     const char *name, *summary, *group;
     const char *paper, *formula, *note;
+    const char *course; /* spec of a schedule to draw */
     const struct descent_option *options;
     int option_count;
 };
@@ -73,15 +75,21 @@ static bool get_schedule(int i, struct entry *entry)
         [OPTIM_SCHEDULE_WRAP] = "follows another schedule: cosine+warmup:5%",
         [OPTIM_SCHEDULE_JOIN] = "stands between two schedules: constant+then:80%+cosine",
     };
+    static const char *const before[] = {
+        [OPTIM_SCHEDULE] = "", [OPTIM_SCHEDULE_WRAP] = "cosine+", [OPTIM_SCHEDULE_JOIN] = "linear+"};
+    static char course[100];
     int count;
     const struct optim_schedule_kind *const *all = optim_schedule_kinds(&count);
     if (i >= count)
         return false;
+    snprintf(course, sizeof course, "%s%s%s", before[all[i]->role], all[i]->name,
+             all[i]->role == OPTIM_SCHEDULE_JOIN ? "+cosine" : "");
     *entry = (struct entry){.name = all[i]->name,
                             .summary = all[i]->summary,
                             .paper = all[i]->paper,
                             .formula = all[i]->formula,
                             .note = place[all[i]->role],
+                            .course = course,
                             .options = all[i]->options,
                             .option_count = all[i]->option_count};
     return true;
@@ -147,6 +155,33 @@ static void print_options(const struct entry *entry)
     }
 }
 
+/* The learning rate over a run, drawn; not of a schedule that waits for reports, which none makes here. */
+static void print_course(const char *spec)
+{
+    enum { STEPS = 64, ROWS = 8 };
+    descent_real value = 0, grad = 0;
+    struct descent_param param = {.name = "x", .size = 1, .value = &value, .grad = &grad};
+    struct optim *optim = optim_new("sgd:lr=1", &param, 1);
+    if (optim && optim_schedule(optim, spec, STEPS, STEPS / 8) == DESCENT_OK &&
+        !optim_follows_reports(optim)) {
+        double top = 0;
+        for (int step = 0; step < STEPS; step++)
+            top = fmax(top, optim_lr_at(optim, step));
+        printf("\nlr in a run of %d steps: %s\n", STEPS, spec);
+        for (int row = ROWS - 1; row >= 0; row--) {
+            char line[STEPS];
+            int length = 0; /* to the last star */
+            for (int step = 0; step < STEPS; step++) {
+                bool here = lround(optim_lr_at(optim, step) / top * (ROWS - 1)) == row;
+                line[step] = here ? '*' : ' ';
+                length = here ? step + 1 : length;
+            }
+            printf("  |%.*s\n", length, line);
+        }
+    }
+    optim_free(optim);
+}
+
 static void print_card(const struct shelf *shelf, const struct entry *entry)
 {
     printf("%s %s: %s\n", shelf->singular, entry->name, entry->summary);
@@ -158,6 +193,8 @@ static void print_card(const struct shelf *shelf, const struct entry *entry)
     }
     if (entry->note)
         printf("\n%s\n", entry->note);
+    if (entry->course)
+        print_course(entry->course);
     if (entry->option_count > 0)
         print_options(entry);
     if (entry->paper)

@@ -169,6 +169,7 @@ static void help_and_lists_come_from_the_tables(void **state)
         {"list optimizers adamw", "Loshchilov"},
         {"list models mlp", "256/128"},
         {"list schedules warmup", "options"},
+        {"list schedules cosine", "\n  |            ****"},
         {"list datasets fashion-mnist", "clothing"},
         {"list initializers kaiming-normal", "2/fan"},
     };
