@@ -98,6 +98,9 @@ void *optim_state(struct optim_run *run, struct optim_tensor *tensor, const char
 enum descent_status optim_slot(struct optim_run *run, struct optim_tensor *tensor, int slot,
                                const char *name);
 
+/* For `init`: zeroed memory that is not saved; freed with the optimizer. NULL when out of memory. */
+void *optim_scratch(struct optim_run *run, size_t bytes);
+
 /* descent_real's own, for optim_state. */
 #define OPTIM_REAL (sizeof(descent_real) == sizeof(float) ? DESCENT_F32 : DESCENT_F64)
 

@@ -53,6 +53,11 @@ void *optim_state(struct optim_run *run, struct optim_tensor *tensor, const char
     return data;
 }
 
+void *optim_scratch(struct optim_run *run, size_t bytes)
+{
+    return descent_arena_alloc(((struct optim *)run)->arena, bytes);
+}
+
 enum descent_status optim_slot(struct optim_run *run, struct optim_tensor *tensor, int slot,
                                const char *name)
 {

@@ -102,6 +102,14 @@ static const struct rule rules[] = {
      .spec = "novograd:lr={lr},beta1={b1},beta2={b2},eps={eps},average,weight_decay={wd}"},
     {.name = "novograd_optax",
      .spec = "novograd:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}"},
+    {.name = "adamp",
+     .spec = "adamp:lr={lr},beta1={b1},beta2={b2},eps={eps},delta={delta},decay_ratio={ratio},"
+             "weight_decay={wd}"},
+    {.name = "adamp_nesterov",
+     .spec = "adamp:lr={lr},beta1={b1},beta2={b2},eps={eps},delta={delta},decay_ratio={ratio},nesterov,"
+             "weight_decay={wd}"},
+    {.name = "adafactor_torch",
+     .spec = "adafactor:lr={lr},power={tau},eps1={e1},eps2={e2},clip={d},weight_decay={wd}"},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 

@@ -156,7 +156,7 @@ static void group_with_the_same_values_changes_nothing(void **state)
 /* These look at whole tensors. */
 static bool sees_tensors(const char *name)
 {
-    static const char *const names[] = {"lars", "lamb", "novograd"};
+    static const char *const names[] = {"lars", "lamb", "novograd", "adamp", "adafactor"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
             return true;

@@ -62,7 +62,7 @@ static void every_bad_hyperparameter_is_named_with_its_range_and_default(void **
             if (option->type == DESCENT_OPTION_FLAG)
                 continue;
             assert_string_not_equal(range, "");
-            snprintf(text, sizeof text, "%s=-1e-9", option->name);
+            snprintf(text, sizeof text, "%s=%.17g", option->name, option->min - 1e-9);
             REFUSED(spec_of(name, text), text, range, "default ", option->initial);
             snprintf(text, sizeof text, "%s=nan", option->name);
             REFUSED(spec_of(name, text), text);

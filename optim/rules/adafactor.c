@@ -1,0 +1,174 @@
+/* Adafactor: the second moment of a matrix kept as one number a row and one a column, and no first moment,
+ * so that its state hardly counts. Steps are in proportion to the tensor's own size. Shazeer & Stern 2018,
+ * arXiv:1804.04235. */
+#include "optim/elementwise.h"
+
+enum { LR, POWER, EPS1, EPS2, CLIP, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
+
+static const struct descent_option options[] = {
+    [LR] = OPTIM_LR("1e-2", 1e-3, 1),
+    [POWER] = OPTIM_BETWEEN("power", "-0.8", -1, 0, "a gradient's share in the averages is t^power"),
+    [EPS1] = OPTIM_POSITIVE("eps1", "1.1920929e-07", true, 0, 0,
+                            "smallest root of the second moment and mean of its rows"),
+    [EPS2] = OPTIM_POSITIVE("eps2", "1e-3", true, 0, 0, "smallest size of a tensor, for its step"),
+    [CLIP] = OPTIM_POSITIVE("clip", "1", true, 0, 0, "largest root mean square of a scaled gradient"),
+    [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
+    [DECAY_ALL] = OPTIM_DECAY_ALL,
+};
+
+/* A tensor as `count` matrices in a row, those of its last two axes; a vector is one row that is not
+ * factored: its columns' averages are its second moment. */
+struct factors {
+    int64_t count, rows, columns;
+    descent_real *row;    /* count x rows: mean of g^2 over columns */
+    descent_real *column; /* count x columns: mean of g^2 over rows */
+    double *mean;         /* count: of `row`, at least eps1 */
+    double *squares;      /* columns: scratch */
+};
+
+static enum descent_status init_tensor(struct optim_run *run, struct optim_tensor *t)
+{
+    const struct descent_param *param = t->param;
+    int rank = param->rank;
+    struct factors *f = t->own = optim_scratch(run, sizeof *f);
+    if (!f)
+        return DESCENT_OUT_OF_MEMORY;
+    f->rows = rank > 1 ? param->shape[rank - 2] : 1;
+    f->columns = rank > 0 ? param->shape[rank - 1] : 1;
+    f->count = param->size / (f->rows * f->columns);
+    int64_t row_shape[] = {f->count, f->rows}, column_shape[] = {f->count, f->columns};
+    if (rank > 1 && !(f->row = optim_state(run, t, "rows", OPTIM_REAL, 2, row_shape)))
+        return DESCENT_OUT_OF_MEMORY;
+    f->column = optim_state(run, t, "columns", OPTIM_REAL, 2, column_shape);
+    f->mean = optim_scratch(run, (size_t)f->count * sizeof *f->mean);
+    f->squares = optim_scratch(run, (size_t)f->columns * sizeof *f->squares);
+    return f->column && f->mean && f->squares ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+}
+
+static enum descent_status init(struct optim_run *run)
+{
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < run->count && !status; i++)
+        status = init_tensor(run, run->tensor[i]);
+    return status;
+}
+
+enum { SHARE, FLOOR };
+
+/* The averages of the b-th matrix. */
+static void average(struct optim_tensor *t, struct factors *f, int64_t b)
+{
+    const descent_real *g = t->param->grad + b * f->rows * f->columns;
+    descent_real *column = f->column + b * f->columns;
+    double share = (double)t->k[SHARE], scale = t->grad_scale * t->grad_scale, mean = 0;
+    for (int64_t j = 0; j < f->columns; j++)
+        f->squares[j] = 0;
+    for (int64_t i = 0; i < f->rows; i++, g += f->columns) {
+        double sum = 0;
+        for (int64_t j = 0; j < f->columns; j++) {
+            double square = scale * (double)g[j] * (double)g[j];
+            f->squares[j] += square;
+            sum += square;
+        }
+        if (!f->row)
+            continue;
+        descent_real *row = &f->row[b * f->rows + i];
+        *row += (descent_real)(share * (sum / (double)f->columns - (double)*row));
+        mean += (double)*row;
+    }
+    for (int64_t j = 0; j < f->columns; j++)
+        column[j] += (descent_real)(share * (f->squares[j] / (double)f->rows - (double)column[j]));
+    f->mean[b] = fmax(mean / (double)f->rows, t->hyper[EPS1].number);
+}
+
+/* The number by which a column's average, in this row of all matrices, becomes the second moment. */
+static descent_real factor(const struct factors *f, int64_t row)
+{
+    return f->row ? (descent_real)((double)f->row[row] / f->mean[row / f->rows]) : 1;
+}
+
+/* g / sqrt(max(V, eps1^2)) */
+OPTIM_INLINE descent_real scaled(descent_real g, descent_real v, descent_real floor)
+{
+    return g / sqrt(v > floor ? v : floor);
+}
+
+/* Averages, then how long the step is: lr max(eps2, RMS(x)) / max(1, RMS(u) / clip). */
+static void visit(struct optim_tensor *t)
+{
+    struct factors *f = t->own;
+    const descent_real *g = t->param->grad, *x = t->param->value;
+    descent_real scale = (descent_real)t->grad_scale;
+    double uu = 0, xx = 0, n = (double)t->param->size;
+    for (int64_t b = 0; b < f->count; b++)
+        average(t, f, b);
+    for (int64_t row = 0; row < f->count * f->rows; row++, g += f->columns, x += f->columns) {
+        const descent_real *column = f->column + row / f->rows * f->columns;
+        descent_real v = factor(f, row);
+        for (int64_t j = 0; j < f->columns; j++) {
+            double u = (double)scaled(scale * g[j], v * column[j], t->k[FLOOR]);
+            uu += u * u;
+            xx += (double)x[j] * (double)x[j];
+        }
+    }
+    t->lr *= fmax(t->hyper[EPS2].number, sqrt(xx / n)) / fmax(1, sqrt(uu / n) / t->hyper[CLIP].number);
+}
+
+/* x <- x - (lr u + shrink x), row by row. */
+static void loop(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    const struct factors *f = t->own;
+    descent_real scale = (descent_real)t->grad_scale, lr = (descent_real)t->lr,
+                 shrink = (descent_real)t->shrink, floor = t->k[FLOOR];
+    double sum = 0;
+    for (int64_t begin = part->begin, end; begin < part->end; begin = end) {
+        int64_t row = begin / f->columns, first = row * f->columns;
+        end = first + f->columns < part->end ? first + f->columns : part->end;
+        const descent_real *restrict column = f->column + row / f->rows * f->columns - first;
+        const descent_real *restrict g = t->param->grad;
+        descent_real *restrict x = t->param->value, v = factor(f, row);
+        for (int64_t i = begin; i < end; i++) {
+            descent_real old = x[i];
+            x[i] = old - (lr * scaled(scale * g[i], v * column[i], floor) + shrink * old);
+            double change = (double)(x[i] - old);
+            sum += change * change;
+        }
+    }
+    part->sum = sum;
+}
+
+static enum descent_status step(struct optim_run *run)
+{
+    double time = (double)run->step;
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->k[SHARE] = (descent_real)pow(time, t->hyper[POWER].number);
+        t->k[FLOOR] = (descent_real)pow(t->hyper[EPS1].number, 2);
+        t->lr = fmin(t->lr, 1 / sqrt(time));
+    }
+    optim_for_tensors(run, visit);
+    optim_for_parts(run, loop);
+    return DESCENT_OK;
+}
+
+const struct optim_algorithm OPTIM_ALGORITHM(adafactor) = {
+    .name = "adafactor",
+    .summary = "adaptive steps whose state is one number a row and one a column",
+    .answers = OPTIM_MEMORY,
+    .paper = "Shazeer & Stern 2018, arXiv:1804.04235",
+    .formula = "x <- x (1 - lr weight_decay), lr as scheduled\n"
+               "w = t^power\n"
+               "R <- R + w (mean of g^2 over each row - R);  C likewise over each column\n"
+               "V = R C / max(mean(R), eps1);  of a vector V <- V + w (g^2 - V)\n"
+               "u = g / sqrt(max(V, eps1^2))\n"
+               "x <- x - min(lr, 1/sqrt(t)) max(eps2, RMS(x)) / max(1, RMS(u)/clip) u\n"
+               "PyTorch's form: rows and columns are the last two axes, of a convolution those of its\n"
+               "kernels. The paper and optax add 1e-30 to g^2 instead of bounding V; optax factors the\n"
+               "two largest axes, from 128 on.\n",
+    .options = options,
+    .option_count = HYPERPARAMETERS,
+    .decay = OPTIM_DECOUPLED,
+    .init = init,
+    .step = step,
+};
