@@ -260,6 +260,7 @@ static double quadratic(const descent_real *x, descent_real *grad)
 /* Settings without which a rule cannot arrive in so few steps, and why. */
 static const char *const settings[][2] = {
     {"qhm", "beta=0.9"},         /* averages over 1000 steps otherwise */
+    {"adadelta", "eps=1e-3"},    /* its steps start from sqrt(eps) lr, and grow slowly */
     {"lars", "coefficient=0.1"}, /* a step is a thousandth of the distance from 0 otherwise */
 };
 
