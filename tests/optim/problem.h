@@ -83,12 +83,13 @@ static inline struct descent_json *read_vectors(const char *path)
     return json;
 }
 
-/* Of a row's "values", those after t steps; or NULL. */
-static inline const struct descent_json *values_after(const struct descent_json *row, int t)
+/* Of a row's "values" or another such member, those after t steps; or NULL. */
+static inline const struct descent_json *values_after(const struct descent_json *row, const char *member,
+                                                      int t)
 {
     char key[16];
     snprintf(key, sizeof key, "%d", t);
-    return descent_json_get(descent_json_get(row, "values"), key);
+    return descent_json_get(descent_json_get(row, member), key);
 }
 
 #endif

@@ -5,23 +5,27 @@
 
 enum { MOST_ROWS = 64 };
 
-/* Runs an optimizer for LAST steps; calls check(..., t) after each. */
-typedef void check_function(const struct problem *p, int t, const struct descent_json *row,
-                            const char *spec);
+/* Runs a row's optimizer for LAST steps; calls check(..., t) after each. */
+typedef void check_function(const struct problem *p, const struct optim *optim, int t,
+                            const struct descent_json *row);
 
-static void run(const char *spec, double clip, const struct descent_json *row, struct problem *p,
-                check_function *check)
+static void run(const struct descent_json *row, struct problem *p, check_function *check)
 {
+    const char *spec = descent_json_text(row, "spec", "");
+    double fade = descent_json_number(row, "fade", 0);
     start(p);
     struct optim *optim = optim_new(spec, p->params, TENSORS);
     if (!optim)
         fail_msg("%s: %s", spec, descent_error());
-    assert_int_equal(optim_clip(optim, clip), DESCENT_OK);
+    assert_int_equal(optim_clip(optim, descent_json_number(row, "clip", 0)), DESCENT_OK);
     for (int t = 1; t <= LAST; t++) {
         set_gradients(p, t);
+        for (int i = 0; i < TENSORS; i++)
+            for (int k = 0; k < p->params[i].size; k++)
+                p->params[i].grad[k] *= (descent_real)pow(fade, t - 1);
         assert_int_equal(optim_step(optim), DESCENT_OK);
         if (check)
-            check(p, t, row, spec);
+            check(p, optim, t, row);
     }
     optim_free(optim);
 }
@@ -42,26 +46,33 @@ static int unload(void **state)
     return 0;
 }
 
-static void compare(const struct problem *p, int t, const struct descent_json *row, const char *spec)
+static void assert_near(const struct problem *p, int t, const struct descent_json *row, const char *what)
 {
-    const struct descent_json *expected = values_after(row, t);
+    const struct descent_json *expected = values_after(row, what, t);
     double tolerance = in_double ? 1e-9 : 1e-4;
     if (expected && !(error(p, expected, TENSORS, 0) <= tolerance))
-        fail_msg("%s after %d steps: off by %.2g of the distance moved (%s)", spec, t,
-                 error(p, expected, TENSORS, 0), getenv("DESCENT_ISA"));
+        fail_msg("%s: %s after %d steps are off by %.2g of the distance moved (%s)",
+                 descent_json_text(row, "spec", ""), what, t, error(p, expected, TENSORS, 0),
+                 getenv("DESCENT_ISA"));
+}
+
+static void compare(const struct problem *p, const struct optim *optim, int t,
+                    const struct descent_json *row)
+{
+    (void)optim;
+    assert_near(p, t, row, "values");
 }
 
 static void trajectories_are_those_of_pytorch(void **state)
 {
     (void)state;
     const struct descent_json *rows = descent_json_get(vectors, "optimizers");
-    assert_int_equal(descent_json_count(rows), 28);
+    assert_int_equal(descent_json_count(rows), 39);
     for (enum descent_isa isa = 0; isa < DESCENT_ISA_COUNT; isa++) {
         setenv("DESCENT_ISA", descent_isa_name(isa), 1);
         for (int i = 0; i < descent_json_count(rows); i++) {
-            const struct descent_json *row = descent_json_at(rows, i);
             struct problem p;
-            run(descent_json_text(row, "spec", ""), descent_json_number(row, "clip", 0), row, &p, compare);
+            run(descent_json_at(rows, i), &p, compare);
         }
     }
     unsetenv("DESCENT_ISA");
@@ -75,14 +86,12 @@ static void every_vector_fails_every_other_rule_and_no_rule(void **state)
     struct problem end[MOST_ROWS + 1];
     int count = descent_json_count(rows);
     assert_in_range(count, 1, MOST_ROWS);
-    for (int i = 0; i < count; i++) {
-        const struct descent_json *row = descent_json_at(rows, i);
-        run(descent_json_text(row, "spec", ""), descent_json_number(row, "clip", 0), row, &end[i], NULL);
-    }
+    for (int i = 0; i < count; i++)
+        run(descent_json_at(rows, i), &end[i], NULL);
     start(&end[count]);
     for (int i = 0; i < count; i++) {
         const struct descent_json *row = descent_json_at(rows, i);
-        const struct descent_json *expected = values_after(row, LAST);
+        const struct descent_json *expected = values_after(row, "values", LAST);
         for (int j = 0; j <= count; j++)
             if (j != i && error(&end[j], expected, TENSORS, 0) < 1e-3)
                 fail_msg("%s passes for %s",
@@ -91,10 +100,39 @@ static void every_vector_fails_every_other_rule_and_no_rule(void **state)
     }
 }
 
+/* The averages of averaged SGD, which are state. */
+static void compare_means(const struct problem *p, const struct optim *optim, int t,
+                          const struct descent_json *row)
+{
+    struct problem means = *p;
+    for (int i = 1; i < optim_state_count(optim); i++) {
+        struct descent_tensor state = optim_state_get(optim, i);
+        assert_memory_equal(state.name, "asgd.mean/", 10);
+        means.params[i - 1].value = i == 1 ? means.a : means.b;
+        memcpy(means.params[i - 1].value, state.data, state.bytes);
+    }
+    assert_near(&means, t, row, "mean");
+}
+
+static void means_of_asgd_are_those_of_pytorch(void **state)
+{
+    (void)state;
+    int count = 0;
+    const struct descent_json *rows = descent_json_get(vectors, "optimizers"), *row;
+    for (int i = 0; (row = descent_json_at(rows, i)) != NULL; i++)
+        if (descent_json_get(row, "mean")) {
+            struct problem p;
+            run(row, &p, compare_means);
+            count++;
+        }
+    assert_int_equal(count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trajectories_are_those_of_pytorch),
+        cmocka_unit_test(means_of_asgd_are_those_of_pytorch),
         cmocka_unit_test(every_vector_fails_every_other_rule_and_no_rule),
     };
     return cmocka_run_group_tests(tests, load, unload);
