@@ -125,16 +125,29 @@ enum { SHELVES = sizeof shelves / sizeof shelves[0] };
 
 /* ---- Printing ---- */
 
-static void print_shelf(const struct shelf *shelf)
+static bool begins_group(const struct shelf *shelf, int i, const char *group)
 {
     struct entry entry;
-    const char *group = NULL;
+    for (int j = 0; j < i; j++)
+        if (shelf->get(j, &entry) && strcmp(entry.group, group) == 0)
+            return false;
+    return true;
+}
+
+/* Entries of a group stand together, groups in the order of their first entries. */
+static void print_shelf(const struct shelf *shelf)
+{
+    struct entry first, entry;
     printf("%s:\n", shelf->name);
-    for (int i = 0; shelf->get(i, &entry); i++) {
-        if (entry.group && (!group || strcmp(group, entry.group) != 0))
-            printf("  when %s:\n", entry.group);
-        group = entry.group;
-        printf("  %s%-18s %s\n", group ? "  " : "", entry.name, entry.summary);
+    for (int i = 0; shelf->get(i, &first); i++) {
+        if (!first.group)
+            printf("  %-18s %s\n", first.name, first.summary);
+        else if (begins_group(shelf, i, first.group)) {
+            printf("  when %s:\n", first.group);
+            for (int j = i; shelf->get(j, &entry); j++)
+                if (strcmp(entry.group, first.group) == 0)
+                    printf("    %-18s %s\n", entry.name, entry.summary);
+        }
     }
 }
 
