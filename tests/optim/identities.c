@@ -14,13 +14,32 @@ static void assert_same(const char *spec, const char *other, int steps)
     free(b);
 }
 
+/* Settings without which a rule cannot arrive in so few steps, and why. */
+static const char *const settings[][2] = {
+    {"qhm", "beta=0.9"},         /* averages over 1000 steps otherwise */
+    {"adadelta", "eps=1e-3"},    /* its steps start from sqrt(eps) lr, and grow slowly */
+    {"lars", "coefficient=0.1"}, /* a step is a thousandth of the distance from 0 otherwise */
+    {"dadapt_adam", "d0=0.01"},  /* these begin with steps that float hardly sees */
+    {"prodigy", "d0=0.01"},      {"dog", "first_step=0.01"},
+};
+
+static const char *hurried(const char *name, const char *rate)
+{
+    static char text[100];
+    snprintf(text, sizeof text, "%s", rate);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (strcmp(settings[i][0], name) == 0)
+            snprintf(text, sizeof text, "%s,%s", rate, settings[i][1]);
+    return spec_of(name, text);
+}
+
 /* In the second step at the latest: some only look at first. */
 static void every_rule_moves(void **state)
 {
     (void)state;
     FOR_EACH_ALGORITHM(name)
     {
-        struct model *a = model_new(), *b = model_trained(spec_of(name, "lr=0.01"), 2);
+        struct model *a = model_new(), *b = model_trained(hurried(name, "lr=0.01"), 2);
         for (int i = 0; i < MODEL_TENSORS; i++)
             if (b->params[i].grad && a->params[i].value[1] == b->params[i].value[1])
                 fail_msg("%s leaves %s where it is", name, a->params[i].name);
@@ -153,10 +172,11 @@ static void group_with_the_same_values_changes_nothing(void **state)
     }
 }
 
-/* These look at whole tensors. */
+/* These look at whole tensors, or add up over the model in the order of its tensors. */
 static bool sees_tensors(const char *name)
 {
-    static const char *const names[] = {"lars", "lamb", "novograd", "adamp", "adafactor"};
+    static const char *const names[] = {"lars",      "lamb",        "novograd", "adamp",
+                                        "adafactor", "dadapt_adam", "prodigy",  "dog"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
             return true;
@@ -255,23 +275,6 @@ static double quadratic(const descent_real *x, descent_real *grad)
     for (int i = 0; i < N; i++)
         grad[i] = (descent_real)g[i];
     return loss;
-}
-
-/* Settings without which a rule cannot arrive in so few steps, and why. */
-static const char *const settings[][2] = {
-    {"qhm", "beta=0.9"},         /* averages over 1000 steps otherwise */
-    {"adadelta", "eps=1e-3"},    /* its steps start from sqrt(eps) lr, and grow slowly */
-    {"lars", "coefficient=0.1"}, /* a step is a thousandth of the distance from 0 otherwise */
-};
-
-static const char *hurried(const char *name, const char *rate)
-{
-    static char text[100];
-    snprintf(text, sizeof text, "%s", rate);
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (strcmp(settings[i][0], name) == 0)
-            snprintf(text, sizeof text, "%s,%s", rate, settings[i][1]);
-    return spec_of(name, text);
 }
 
 static void every_rule_converges_on_a_rotated_ravine(void **state)

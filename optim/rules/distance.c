@@ -1,0 +1,329 @@
+/* Without a learning rate to guess: D-Adaptation, Prodigy and DoG estimate how far the solution is from
+ * where they began, and step accordingly; lr is a factor, 1 as a rule. Defazio & Mishchenko 2023,
+ * arXiv:2301.07733; Mishchenko & Defazio 2023, arXiv:2306.06101; Ivgi et al. 2023, arXiv:2302.12022. */
+#include "optim/rules/moments.h"
+
+#define FACTOR_OPTION OPTIM_POSITIVE("lr", "1", false, 0, 0, "factor of the step, for schedules")
+#define D0_OPTION     OPTIM_POSITIVE("d0", "1e-6", true, 0, 0, "first estimate of the distance")
+#define GROWTH_OPTION                                                                                      \
+    OPTIM_POSITIVE("growth", "0", false, 0, 0, "largest factor by which the estimate grows; 0: any")
+
+enum { LR, BETA1, BETA2, D0, EPS, GROWTH, OWN };
+#define DISTANCE_ROWS                                                                                      \
+    FACTOR_OPTION, MOMENT_BETA1("0.9", 0, 0), MOMENT_BETA2("0.999", 0, 0), D0_OPTION, OPTIM_EPS("1e-8"),   \
+        GROWTH_OPTION
+
+/* Of the whole model, in its first tensor's terms where groups differ. */
+struct distance {
+    double d, largest, numerator;
+};
+
+static enum descent_status init(struct optim_run *run)
+{
+    struct distance *distance = optim_state(run, NULL, "distance", DESCENT_F64, 1, (const int64_t[]){3});
+    if (!distance)
+        return DESCENT_OUT_OF_MEMORY;
+    for (int i = 0; i < run->count; i++)
+        run->tensor[i]->own = distance;
+    distance->d = distance->largest = run->tensor[0]->hyper[D0].number;
+    return DESCENT_OK;
+}
+
+static double limited(const struct optim_tensor *t, double d, double wanted)
+{
+    double growth = t->hyper[GROWTH].number;
+    return growth > 0 ? fmin(wanted, d * growth) : wanted;
+}
+
+/* Of all tensors: what the numerator gains and the norm of s, which the pass left in their sums. */
+static double total(const struct optim_run *run, int which, bool weigh)
+{
+    double sum = 0;
+    for (int i = 0; i < run->count; i++)
+        sum += (weigh ? run->tensor[i]->lr : 1) * run->tensor[i]->sums[which];
+    return sum;
+}
+
+enum { INTO_S = MORE, RATE_S, FIRST };
+
+/* --- Prodigy --- */
+
+enum { COEFFICIENT = OWN, SAFEGUARD, PRODIGY_DECAY, PRODIGY_DECAY_ALL, PRODIGY_COUNT };
+
+static const struct descent_option prodigy_options[] = {
+    DISTANCE_ROWS,
+    [COEFFICIENT] = OPTIM_POSITIVE("coefficient", "1", true, 0.25, 4, "factor of the estimate"),
+    [SAFEGUARD] = OPTIM_FLAG("safeguard", "no", "keep lr out of s: for long warm-ups"),
+    [PRODIGY_DECAY] = OPTIM_WEIGHT_DECAY("0", 1e-3, 1),
+    [PRODIGY_DECAY_ALL] = OPTIM_DECAY_ALL,
+};
+
+/* m, v, s; d enters the moments with the gradient. Adds up <g, x0 - x> and |s|_1. */
+OPTIM_INLINE void prodigy_terms(const descent_real *k, struct optim_element *e, double *term)
+{
+    descent_real *m = &e->s[0], *v = &e->s[1], *s = &e->s[2], *start = &e->s[3];
+    *start = k[FIRST] != 0 ? e->x : *start;
+    first_moment(k, m, e->g);
+    second_moment(k, v, e->g);
+    *s = k[RATE_S] * *s + k[INTO_S] * e->g;
+    term[0] = (double)e->g * ((double)*start - (double)e->x);
+    term[1] = fabs((double)*s);
+}
+
+static void prodigy_sums(struct optim_part *part)
+{
+    optim_sum_elements(part, 4, 2, prodigy_terms);
+}
+
+/* m / (sqrt(v) + eps); eps is d eps */
+OPTIM_INLINE descent_real moments_rule(const descent_real *k, struct optim_element *e)
+{
+    return e->s[0] / (sqrt(e->s[1]) + k[EPSILON]);
+}
+
+static void moments_loop(struct optim_part *part)
+{
+    optim_elementwise(part, 2, moments_rule);
+}
+
+static enum descent_status prodigy_step(struct optim_run *run)
+{
+    const struct optim_tensor *one = run->tensor[0];
+    struct distance *distance = one->own;
+    double d = distance->d, d0 = one->hyper[D0].number, beta3 = sqrt(one->hyper[BETA2].number);
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        set_moments(t, run, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
+        t->k[NEW1] *= (descent_real)d;
+        t->k[NEW2] *= (descent_real)(d * d);
+        t->k[RATE_S] = (descent_real)beta3;
+        t->k[INTO_S] = (descent_real)(d / d0 * d * (t->hyper[SAFEGUARD].number != 0 ? 1 : t->lr));
+        t->k[FIRST] = run->step == 1 ? 1 : 0;
+    }
+    optim_add_up(run, prodigy_sums);
+    distance->numerator = beta3 * distance->numerator + d / d0 * d * total(run, 0, true);
+    double size = total(run, 1, false);
+    if (size > 0) {
+        double estimate = one->hyper[COEFFICIENT].number * distance->numerator / size;
+        if (d == d0)
+            distance->d = fmax(d, estimate);
+        distance->largest = fmax(distance->largest, estimate);
+        distance->d = limited(one, distance->d, distance->largest);
+    }
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->lr *= d;
+        t->shrink = t->lr * t->decay;
+        t->k[EPSILON] = (descent_real)(distance->d * t->hyper[EPS].number);
+    }
+    optim_for_parts(run, moments_loop);
+    return DESCENT_OK;
+}
+
+const struct optim_algorithm OPTIM_ALGORITHM(prodigy) = {
+    .name = "prodigy",
+    .summary = "Adam that finds its own learning rate, from the distance to the solution",
+    .answers = OPTIM_TUNING,
+    .paper = "Mishchenko & Defazio 2023, arXiv:2306.06101",
+    .formula = "r <- b r + (d/d0) d lr <g, x0 - x>              b = sqrt(beta2)\n"
+               "m <- beta1 m + d (1 - beta1) g\n"
+               "v <- beta2 v + d^2 (1 - beta2) g^2\n"
+               "s <- b s + (d/d0) d lr g, without lr with safeguard\n"
+               "e = coefficient r / |s|_1, over all tensors; if d = d0: d' = max(d, e)\n"
+               "d' = min(largest e so far, d' growth)\n"
+               "x <- x (1 - d lr weight_decay) - d lr m / (sqrt(v) + d' eps);  d <- d'\n"
+               "The authors' form: decoupled decay, no bias correction.\n",
+    .options = prodigy_options,
+    .option_count = PRODIGY_COUNT,
+    .decay = OPTIM_OWN_DECAY,
+    .slots = {"m", "v", "s", "start"},
+    .init = init,
+    .step = prodigy_step,
+};
+
+/* --- D-Adaptation --- */
+
+enum { CORRECT = OWN, DADAPT_DECAY, DADAPT_DECAY_ALL, DADAPT_COUNT };
+
+static const struct descent_option dadapt_options[] = {
+    DISTANCE_ROWS,
+    [CORRECT] = OPTIM_FLAG("bias_correction", "no", "scale the step as the moments of Adam are corrected"),
+    [DADAPT_DECAY] = OPTIM_WEIGHT_DECAY("0", 1e-3, 1),
+    [DADAPT_DECAY_ALL] = OPTIM_DECAY_ALL,
+};
+
+/* m, v, s; d lr enters m and s with the gradient. Adds up <g, s / (sqrt(v) + eps)>, v and s of the step
+ * before, and |s|_1. */
+OPTIM_INLINE void dadapt_terms(const descent_real *k, struct optim_element *e, double *term)
+{
+    descent_real *m = &e->s[0], *v = &e->s[1], *s = &e->s[2];
+    term[0] = (double)e->g * (double)(*s / (sqrt(*v) + k[EPSILON]));
+    first_moment(k, m, e->g);
+    second_moment(k, v, e->g);
+    *s = k[RATE_S] * *s + k[INTO_S] * e->g;
+    term[1] = fabs((double)*s);
+}
+
+static void dadapt_sums(struct optim_part *part)
+{
+    optim_sum_elements(part, 3, 2, dadapt_terms);
+}
+
+static enum descent_status dadapt_step(struct optim_run *run)
+{
+    const struct optim_tensor *one = run->tensor[0];
+    struct distance *distance = one->own;
+    double beta = sqrt(one->hyper[BETA2].number);
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number;
+        t->lr *= distance->d;
+        if (t->hyper[CORRECT].number != 0)
+            t->lr *= sqrt(bias_correction(beta2, run)) / bias_correction(beta1, run);
+        set_moments(t, run, beta1, beta2, t->hyper[EPS].number);
+        t->k[NEW1] = (descent_real)((1 - beta1) * t->lr);
+        t->k[RATE_S] = (descent_real)beta;
+        t->k[INTO_S] = (descent_real)((1 - beta) * t->lr);
+    }
+    optim_add_up(run, dadapt_sums);
+    distance->numerator = beta * distance->numerator + (1 - beta) * total(run, 0, true);
+    double size = (1 - beta) * total(run, 1, false);
+    if (size > 0)
+        distance->d = fmax(distance->d, limited(one, distance->d, distance->numerator / size));
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->shrink = t->lr * t->decay;
+        t->lr = 1;
+    }
+    optim_for_parts(run, moments_loop);
+    return DESCENT_OK;
+}
+
+const struct optim_algorithm OPTIM_ALGORITHM(dadapt_adam) = {
+    .name = "dadapt_adam",
+    .summary = "Adam with D-Adaptation: the learning rate from a bound of the distance",
+    .answers = OPTIM_TUNING,
+    .paper = "Defazio & Mishchenko 2023, arXiv:2301.07733",
+    .formula = "l = d lr, times sqrt(1 - beta2^t) / (1 - beta1^t) with bias_correction\n"
+               "r <- b r + (1 - b) l <g, s / (sqrt(v) + eps)>      b = sqrt(beta2)\n"
+               "m <- beta1 m + (1 - beta1) l g\n"
+               "v <- beta2 v + (1 - beta2) g^2\n"
+               "s <- b s + (1 - b) l g\n"
+               "d <- max(d, min(r / ((1 - b) |s|_1), d growth)), over all tensors\n"
+               "x <- x (1 - l weight_decay) - m / (sqrt(v) + eps)\n"
+               "The authors' form; optax corrects the bias.\n",
+    .options = dadapt_options,
+    .option_count = DADAPT_COUNT,
+    .decay = OPTIM_OWN_DECAY,
+    .slots = {"m", "v", "s"},
+    .init = init,
+    .step = dadapt_step,
+};
+
+/* --- DoG --- */
+
+enum { FIRST_STEP = 1, DOG_EPS, LAYERWISE, DOG_DECAY, DOG_DECAY_ALL, DOG_COUNT };
+
+static const struct descent_option dog_options[] = {
+    [LR] = FACTOR_OPTION,
+    [FIRST_STEP] = OPTIM_POSITIVE("first_step", "1e-6", true, 1e-8, 1e-2,
+                                  "length of the first step, in norms of the model; 1e-4 with batch norm"),
+    [DOG_EPS] = OPTIM_POSITIVE("eps", "1e-8", true, 0, 0, "added to the sum of squared norms"),
+    [LAYERWISE] = OPTIM_FLAG("layerwise", "no", "each tensor by itself, as L-DoG"),
+    [DOG_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
+    [DOG_DECAY_ALL] = OPTIM_DECAY_ALL,
+};
+
+/* Of the model, or of a tensor: the farthest from the start, and the sum of squared gradient norms. */
+struct travel {
+    double farthest, gradients;
+    double sums[OPTIM_SUMS]; /* of this step */
+};
+
+static enum descent_status dog_init(struct optim_run *run)
+{
+    struct travel *model = NULL;
+    const int64_t shape[] = {sizeof *model / sizeof(double)};
+    for (int i = 0; i < run->count; i++) {
+        bool own = run->tensor[i]->hyper[LAYERWISE].number != 0;
+        struct optim_tensor *t = run->tensor[i];
+        t->own = own || !model ? optim_state(run, own ? t : NULL, "travel", DESCENT_F64, 1, shape) : model;
+        if (!t->own)
+            return DESCENT_OUT_OF_MEMORY;
+        if (!own)
+            model = t->own;
+    }
+    return DESCENT_OK;
+}
+
+enum { AT_FIRST };
+
+OPTIM_INLINE void dog_terms(const descent_real *k, struct optim_element *e, double *term)
+{
+    descent_real *start = &e->s[0];
+    *start = k[AT_FIRST] != 0 ? e->x : *start;
+    double away = (double)e->x - (double)*start;
+    term[0] = away * away;
+    term[1] = (double)e->g * (double)e->g;
+    term[2] = (double)*start * (double)*start;
+}
+
+static void dog_sums(struct optim_part *part)
+{
+    optim_sum_elements(part, 1, 3, dog_terms);
+}
+
+OPTIM_INLINE descent_real dog_rule(const descent_real *k, struct optim_element *e)
+{
+    (void)k;
+    return e->g;
+}
+
+static void dog_loop(struct optim_part *part)
+{
+    optim_elementwise(part, 0, dog_rule);
+}
+
+static enum descent_status dog_step(struct optim_run *run)
+{
+    for (int i = 0; i < run->count; i++) {
+        struct travel *travel = run->tensor[i]->own;
+        run->tensor[i]->k[AT_FIRST] = run->step == 1 ? 1 : 0;
+        for (int j = 0; j < OPTIM_SUMS; j++)
+            travel->sums[j] = 0;
+    }
+    optim_add_up(run, dog_sums);
+    for (int i = 0; i < run->count; i++)
+        for (int j = 0; j < OPTIM_SUMS; j++)
+            ((struct travel *)run->tensor[i]->own)->sums[j] += run->tensor[i]->sums[j];
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        struct travel *travel = t->own;
+        /* The first tensor of a model brings its state up to date; sums of 0 leave it so. */
+        double first = run->step == 1 ? t->hyper[FIRST_STEP].number * (1 + sqrt(travel->sums[2])) : 0;
+        travel->farthest = fmax(fmax(travel->farthest, first), sqrt(travel->sums[0]));
+        travel->gradients += travel->sums[1];
+        travel->sums[1] = 0;
+        t->lr *= travel->farthest / sqrt(travel->gradients + t->hyper[DOG_EPS].number);
+    }
+    optim_for_parts(run, dog_loop);
+    return DESCENT_OK;
+}
+
+const struct optim_algorithm OPTIM_ALGORITHM(dog) = {
+    .name = "dog",
+    .summary = "gradient descent whose step is distance travelled over gradients seen",
+    .answers = OPTIM_TUNING,
+    .paper = "Ivgi et al. 2023, arXiv:2302.12022",
+    .formula = "g <- g + weight_decay x\n"
+               "r <- max(r, |x - x0|), first_step (1 + |x0|) at t = 1; over all tensors, or layerwise\n"
+               "G <- G + |g|^2\n"
+               "x <- x - lr r / sqrt(G + eps) g\n"
+               "The authors' form. They evaluate an average of the iterates, which is not part of this.\n",
+    .options = dog_options,
+    .option_count = DOG_COUNT,
+    .decay = OPTIM_COUPLED,
+    .slots = {"start"},
+    .init = dog_init,
+    .step = dog_step,
+};
