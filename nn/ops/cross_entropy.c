@@ -131,11 +131,13 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
     for (int64_t i = begin; i < end; i++) {
         const float *x = call->x[0] + i * classes;
         struct log_sum_exp all = norm_of_row(call, x);
-        float loss = 0;
+        nn_vector gain = {0};
         target_row(call, i, q);
-        for (int j = 0; j < classes; j++)
-            loss -= q[j] * ((x[j] - all.max) - all.log_sum);
-        call->y[i] = loss;
+        for (int j = 0; j < classes; j += NN_LANES) {
+            nn_vector log_p = (nn_vector_load_part(x + j, classes - j) - all.max) - all.log_sum;
+            gain += nn_vector_load_part(q + j, classes - j) * log_p;
+        }
+        call->y[i] = -nn_vector_sum(gain);
     }
 }
 

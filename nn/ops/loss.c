@@ -2,7 +2,7 @@
  * i, and the plan's mean over the batch makes that PyTorch's reduction='mean'. The target gets a gradient
  * too if it wants one. */
 #include "nn/op.h"
-#include "nn/vector.h"
+#include "nn/vector_math.h"
 
 static void shape(nn_node *node)
 {
@@ -25,28 +25,26 @@ static float delta_of(const struct nn_call *call)
     return (float)((const struct nn_loss_options *)call->options)->delta;
 }
 
-/* One element's term, or a derivative of it, of x and the target t. */
-typedef float element_function(float x, float t, float delta);
+/* The elements' terms, or derivatives of them, of x and the target t. */
+typedef nn_vector element_function(nn_vector x, nn_vector t, float delta);
 
 NN_INLINE void forward_chunk(const struct nn_call *call, int chunk, int chunks, element_function *term)
 {
-    enum { LANES = 16 }; /* sums side by side, for the vectorizer */
     int64_t begin, end, size = nn_size(call->in);
     float delta = delta_of(call);
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
         const float *x = call->x[0] + i * size, *t = call->x[1] + i * size;
-        float lane[LANES] = {0};
-        double sum = 0;
+        nn_vector sum = {0};
         int64_t j = 0;
-        for (; j + LANES <= size; j += LANES)
-            for (int k = 0; k < LANES; k++)
-                lane[k] += term(x[j + k], t[j + k], delta);
-        for (; j < size; j++)
-            sum += (double)term(x[j], t[j], delta);
-        for (int k = 0; k < LANES; k++)
-            sum += (double)lane[k];
-        call->y[i] = (float)(sum / (double)size);
+        for (; j + NN_LANES <= size; j += NN_LANES)
+            sum += term(nn_vector_load(x + j), nn_vector_load(t + j), delta);
+        if (j < size) {
+            nn_vector rest =
+                term(nn_vector_load_part(x + j, size - j), nn_vector_load_part(t + j, size - j), delta);
+            sum += nn_vector_first(rest, (int)(size - j));
+        }
+        call->y[i] = nn_vector_sum(sum) / (float)size;
     }
 }
 
@@ -59,10 +57,13 @@ NN_INLINE void backward_chunk(const struct nn_call *call, int chunk, int chunks,
         return;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     for (int64_t i = begin; i < end; i++) {
-        const float *restrict x = call->x[0] + i * size, *restrict t = call->x[1] + i * size;
-        float *restrict dx = call->dx[input] + i * size, factor = call->dy[i] / (float)size;
-        for (int64_t j = 0; j < size; j++)
-            dx[j] = factor * slope(x[j], t[j], delta);
+        const float *x = call->x[0] + i * size, *t = call->x[1] + i * size;
+        float *dx = call->dx[input] + i * size, factor = call->dy[i] / (float)size;
+        for (int64_t j = 0; j < size; j += NN_LANES) {
+            nn_vector target = nn_vector_load_part(t + j, size - j);
+            nn_vector value = slope(nn_vector_load_part(x + j, size - j), target, delta);
+            nn_vector_store_part(dx + j, factor * value, size - j);
+        }
     }
 }
 
@@ -74,54 +75,53 @@ static nn_node *sample(const char *name, double delta, nn_graph *graph, struct d
     return nn_build(name, &(struct nn_loss_options){.x = x, .target = target, .delta = delta});
 }
 
-static float squared_error(float x, float t, float delta)
+NN_INLINE nn_vector squared_error(nn_vector x, nn_vector t, float delta)
 {
     (void)delta;
     return (x - t) * (x - t);
 }
 
-static float squared_error_dx(float x, float t, float delta)
+NN_INLINE nn_vector squared_error_dx(nn_vector x, nn_vector t, float delta)
 {
     (void)delta;
     return 2 * (x - t);
 }
 
-static float squared_error_dt(float x, float t, float delta)
+NN_INLINE nn_vector squared_error_dt(nn_vector x, nn_vector t, float delta)
 {
     return -squared_error_dx(x, t, delta);
 }
 
-static float huber(float x, float t, float delta)
+NN_INLINE nn_vector huber(nn_vector x, nn_vector t, float delta)
 {
-    float d = fabsf(x - t);
-    return d > delta ? delta * (d - 0.5f * delta) : 0.5f * d * d;
+    nn_vector d = nn_vector_abs(x - t);
+    return nn_vector_select(d > delta, delta * (d - 0.5f * delta), 0.5f * d * d);
 }
 
-static float huber_dx(float x, float t, float delta)
+NN_INLINE nn_vector huber_dx(nn_vector x, nn_vector t, float delta)
 {
-    float d = x - t;
-    return d > delta ? delta : d < -delta ? -delta : d;
+    return nn_vector_clamp(x - t, -delta, delta);
 }
 
-static float huber_dt(float x, float t, float delta)
+NN_INLINE nn_vector huber_dt(nn_vector x, nn_vector t, float delta)
 {
     return -huber_dx(x, t, delta);
 }
 
 /* -t log s(x) - (1 - t) log(1 - s(x)), s the logistic function, without overflow */
-static float binary_cross_entropy(float x, float t, float delta)
+NN_INLINE nn_vector binary_cross_entropy(nn_vector x, nn_vector t, float delta)
 {
     (void)delta;
-    return (x > 0 ? x : 0) - x * t + log1pf(expf(-fabsf(x)));
+    return nn_vector_softplus(x) - x * t;
 }
 
-static float binary_cross_entropy_dx(float x, float t, float delta)
+NN_INLINE nn_vector binary_cross_entropy_dx(nn_vector x, nn_vector t, float delta)
 {
     (void)delta;
-    return 1 / (1 + expf(-x)) - t;
+    return nn_vector_sigmoid(x) - t;
 }
 
-static float binary_cross_entropy_dt(float x, float t, float delta)
+NN_INLINE nn_vector binary_cross_entropy_dt(nn_vector x, nn_vector t, float delta)
 {
     (void)t, (void)delta;
     return -x;

@@ -43,11 +43,15 @@ static void softmax_backward_chunk(const struct nn_call *call, int chunk, int ch
     chunk_rows(call, chunk, chunks, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
         const float *y = call->y + row * count, *dy = call->dy + row * count;
-        float *dx = call->dx[0] + row * count, sum = 0;
-        for (int j = 0; j < count; j++)
-            sum += y[j] * dy[j];
-        for (int j = 0; j < count; j++)
-            dx[j] = y[j] * (dy[j] - sum);
+        nn_vector products = {0};
+        for (int j = 0; j < count; j += NN_LANES)
+            products += nn_vector_load_part(y + j, count - j) * nn_vector_load_part(dy + j, count - j);
+        float sum = nn_vector_sum(products);
+        for (int j = 0; j < count; j += NN_LANES) {
+            nn_vector dx = nn_vector_load_part(dy + j, count - j) - sum;
+            nn_vector_store_part(call->dx[0] + row * count + j, nn_vector_load_part(y + j, count - j) * dx,
+                                 count - j);
+        }
     }
 }
 
@@ -87,8 +91,10 @@ static void log_softmax_forward_chunk(const struct nn_call *call, int chunk, int
         const float *x = call->x[0] + row * count;
         float *y = call->y + row * count;
         struct log_sum_exp all = log_sum_exp(x, count);
-        for (int j = 0; j < count; j++)
-            y[j] = (x[j] - all.max) - all.log_sum;
+        for (int j = 0; j < count; j += NN_LANES) {
+            nn_vector logits = nn_vector_load_part(x + j, count - j);
+            nn_vector_store_part(y + j, (logits - all.max) - all.log_sum, count - j);
+        }
     }
 }
 
@@ -106,11 +112,15 @@ static void log_softmax_backward_chunk(const struct nn_call *call, int chunk, in
     chunk_rows(call, chunk, chunks, &begin, &end);
     for (int64_t row = begin; row < end; row++) {
         const float *y = call->y + row * count, *dy = call->dy + row * count;
-        float *dx = call->dx[0] + row * count, sum = 0;
-        for (int j = 0; j < count; j++)
-            sum += dy[j];
-        for (int j = 0; j < count; j++)
-            dx[j] = dy[j] - expf(y[j]) * sum;
+        nn_vector all = {0};
+        for (int j = 0; j < count; j += NN_LANES)
+            all += nn_vector_load_part(dy + j, count - j);
+        float sum = nn_vector_sum(all);
+        for (int j = 0; j < count; j += NN_LANES) {
+            nn_vector p = nn_vector_exp(nn_vector_load_part(y + j, count - j));
+            nn_vector dx = nn_vector_load_part(dy + j, count - j) - p * sum;
+            nn_vector_store_part(call->dx[0] + row * count + j, dx, count - j);
+        }
     }
 }
 
