@@ -4,6 +4,7 @@
  * for any number of threads, a repeated step repeats it, and a short batch gets the beginning of a full
  * one's. */
 #include "nn/op.h"
+#include "nn/vector.h"
 
 static void shape(nn_node *node)
 {
@@ -20,10 +21,21 @@ static void plan(const nn_node *node, int batch, bool training, int threads, str
     needs->saved = training ? (size_t)batch * (size_t)nn_size(node->shape) : 0;
 }
 
-static float scale_of(const struct nn_call *call)
+/* to = from / (1 - rate) where it is kept, else 0, for elements begin .. end-1. `to` may be `from`. A loop
+ * of branches on random bytes would take several times as long. */
+static void mask(const struct nn_call *call, float *to, const float *from, int64_t begin, int64_t end)
 {
+    typedef uint8_t bytes __attribute__((vector_size(NN_LANES)));
     const struct nn_dropout_options *o = call->options;
-    return (float)(1 / (1 - o->rate));
+    const uint8_t *keep = call->saved;
+    float scale = (float)(1 / (1 - o->rate));
+    for (int64_t i = begin; i < end; i += NN_LANES) {
+        int64_t count = end - i < NN_LANES ? end - i : NN_LANES;
+        bytes kept = {0};
+        memcpy(&kept, keep + i, (size_t)count);
+        nn_vector value = scale * nn_vector_load_part(from + i, count);
+        nn_vector_store_part(to + i, nn_vector_and(value, -__builtin_convertvector(kept, nn_mask)), count);
+    }
 }
 
 enum { BLOCK = 4 }; /* random words from one index */
@@ -36,7 +48,6 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
     uint32_t drop_below = (uint32_t)(o->rate * 4294967296.0);
     int64_t begin, end, count = call->n * nn_size(call->out);
     uint8_t *keep = call->saved;
-    float scale = scale_of(call);
     (void)thread;
     descent_chunk_range((count + BLOCK - 1) / BLOCK, chunks, chunk, &begin, &end);
     for (int64_t block = begin; block < end; block++) {
@@ -46,10 +57,7 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
         for (int k = 0; k < BLOCK && first + k < count; k++)
             keep[first + k] = word[k] >= drop_below;
     }
-    begin *= BLOCK;
-    end = end * BLOCK < count ? end * BLOCK : count;
-    for (int64_t i = begin; i < end; i++)
-        call->y[i] = keep[i] ? call->x[0][i] * scale : 0;
+    mask(call, call->y, call->x[0], begin * BLOCK, end * BLOCK < count ? end * BLOCK : count);
 }
 
 static void forward(const struct nn_call *call)
@@ -63,12 +71,9 @@ static void forward(const struct nn_call *call)
 static void backward_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
     int64_t begin, end;
-    const uint8_t *keep = call->saved;
-    float scale = scale_of(call);
     (void)thread;
     nn_chunk_elements(call, chunk, chunks, &begin, &end);
-    for (int64_t i = begin; i < end; i++)
-        call->dx[0][i] = keep[i] ? call->dy[i] * scale : 0;
+    mask(call, call->dx[0], call->dy, begin, end);
 }
 
 static void backward(const struct nn_call *call)

@@ -1,5 +1,5 @@
 /* The four loops of every normalization, over pixels x channels in memory: moments, y, gradient sums, dx.
- * Used by batch_norm.c on whole batches and by sample_norm.c on single samples.
+ * Used by batch_norm.c on whole batches, by group_norm.c on single samples; layer_norm.c takes the first.
  *
  * The compiler vectorizes over columns: one a channel or, when channels are few, `repeat` pixels side by
  * side. Sums run in float over at most RUN rows and in double beyond. */

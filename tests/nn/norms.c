@@ -158,6 +158,39 @@ static void batch_norm_of_large_means_and_batches_is_exact(void **state)
     release(&net);
 }
 
+static void layer_norm_of_a_large_mean_is_exact(void **state)
+{
+    (void)state;
+    enum { SIZE = 7001 };
+    struct network net = build(layer_norm, 1, (struct nn_shape){SIZE, 1, 1}, 1, 0);
+    double mean = 0, variance = 0, a = 0, b = 0;
+    for (int i = 0; i < SIZE; i++) {
+        net.weight[i] += 1 + net.input[i];
+        net.input[i] -= 12345;
+        mean += (double)net.input[i] / SIZE;
+    }
+    for (int i = 0; i < SIZE; i++)
+        variance += pow((double)net.input[i] - mean, 2) / SIZE;
+    step(&net, 1);
+    const struct descent_param *scale = param_of(&net, "weight"), *shift = param_of(&net, "bias");
+    double inverse = 1 / sqrt(variance + 1e-5);
+    for (int i = 0; i < SIZE; i++) {
+        double z = ((double)net.input[i] - mean) * inverse, dy = (double)net.weight[i];
+        a += dy * (double)scale->value[i] / SIZE;
+        b += dy * (double)scale->value[i] * z / SIZE;
+        assert_near((double)nn_value(net.plan, net.y)[i],
+                    z * (double)scale->value[i] + (double)shift->value[i], 2e-5);
+        assert_near((double)shift->grad[i], dy, 1e-5);
+        assert_near((double)scale->grad[i], dy * z, 1e-4);
+    }
+    for (int i = 0; i < SIZE; i++) {
+        double z = ((double)net.input[i] - mean) * inverse;
+        double g = (double)net.weight[i] * (double)scale->value[i];
+        assert_near((double)nn_gradient(net.plan, net.x)[i], inverse * (g - a - z * b), 5e-5);
+    }
+    release(&net);
+}
+
 static void a_constant_channel_becomes_the_shift(void **state)
 {
     (void)state;
@@ -419,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch_norm_of_large_means_and_batches_is_exact),
+        cmocka_unit_test(layer_norm_of_a_large_mean_is_exact),
         cmocka_unit_test(a_constant_channel_becomes_the_shift),
         cmocka_unit_test(running_statistics_equal_pytorch),
         cmocka_unit_test(one_number_a_channel_leaves_running_statistics_alone),
