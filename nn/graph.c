@@ -163,6 +163,20 @@ static nn_graph *gather_inputs(const struct nn_op *op, nn_node *const *given, nn
     return graph;
 }
 
+static void check_inputs(nn_node *node)
+{
+    for (int i = 0; i < node->input_count; i++) {
+        const nn_node *input = node->input[i];
+        if (input == &nowhere)
+            nn_fail(node, "input %d is missing", i + 1);
+        else if (input->graph != node->graph)
+            nn_fail(node, "input %d belongs to another graph", i + 1);
+        else if (input->op->integer && !(node->op->takes_labels >> i & 1))
+            nn_fail(node, "'%s' holds class indices, not numbers", input->name);
+        node->poisoned |= input->poisoned;
+    }
+}
+
 nn_node *nn_build(const char *name, const void *options)
 {
     const struct nn_op *op = nn_op_find(name);
@@ -180,12 +194,7 @@ nn_node *nn_build(const char *name, const void *options)
     node->options = memcpy(copy, options, op->options_size);
     node->input_count = count;
     memcpy(node->input, input, sizeof *input * (size_t)count);
-    for (int i = 0; i < count; i++) {
-        if (input[i] == &nowhere || input[i]->graph != graph)
-            nn_fail(node, "input %d %s", i + 1,
-                    input[i] == &nowhere ? "is missing" : "belongs to another graph");
-        node->poisoned |= input[i]->poisoned;
-    }
+    check_inputs(node);
     if (!node->poisoned)
         op->shape(node);
     return node;

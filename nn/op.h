@@ -85,6 +85,7 @@ struct nn_op {
                                  then see y == x[0], dx[0] == dy and have nothing to do; NULL: never */
     bool fuses_relu;          /* honors call->relu; backward then reads y */
     bool adds_dx;             /* honors call->add */
+    unsigned takes_labels;    /* bit i: x[i] may be nn_labels */
     bool integer;             /* values are int32 and have no gradient */
     /* A random small valid instance, for the gradient check: odd sizes, every option. NULL: not by itself
      * (inputs). */

@@ -8,9 +8,7 @@ static void shape(nn_node *node)
 {
     const nn_node *x = node->input[0], *target = node->input[1];
     struct nn_shape a = x->shape, b = target->shape;
-    if (target->op->integer)
-        nn_fail(node, "'%s' holds class indices, not numbers like '%s'", target->name, x->name);
-    else if (!nn_same_shape(a, b))
+    if (!nn_same_shape(a, b))
         nn_fail(node, "its target '%s' is %d x %d x %d, '%s' is %d x %d x %d", target->name, b.channels,
                 b.height, b.width, x->name, a.channels, a.height, a.width);
 }

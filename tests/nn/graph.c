@@ -48,6 +48,7 @@ static void every_bad_shape_is_said_in_the_users_words(void **state)
         "multiply 'm': input 2 is missing",
         "add 'a': input 2 belongs to another graph",
         "input 'input1': 0 x 8 x 8 is not a shape",
+        "relu 'r': 'labels1' holds class indices, not numbers",
         "dense 'd': unknown initializer 'kaiming-norml'; did you mean 'kaiming-normal'?",
     };
     for (int i = 0; i < (int)(sizeof messages / sizeof *messages); i++) {
@@ -77,6 +78,9 @@ static void every_bad_shape_is_said_in_the_users_words(void **state)
             break;
         case 7:
             y = nn_relu(x);
+            break;
+        case 8:
+            y = nn_relu(nn_labels(own, 3), .name = "r");
             break;
         default:
             y = nn_dense(nn_flatten(x), 2, .init = "kaiming-norml", .name = "d");

@@ -263,7 +263,7 @@ static void bad_targets_are_errors_that_say_what_was_expected(void **state)
         "negative_log_likelihood 'bad': probabilities 'input3' are 2 x 1 x 1, 'input1' is 3 x 1 x 1",
         "negative_log_likelihood 'bad': label smoothing 1.5; expected 0 to 1",
         "negative_log_likelihood 'bad': class weight 1 is -1; expected at least 0",
-        "mean_squared_error 'bad': 'labels1' holds class indices, not numbers like 'input1'",
+        "mean_squared_error 'bad': 'labels1' holds class indices, not numbers",
         "mean_squared_error 'bad': its target 'input3' is 2 x 1 x 1, 'input1' is 3 x 1 x 1",
         "huber 'bad': delta -1; expected more than 0",
         "reshape 'bad': 5 x 1 x 1 does not have the 12 elements of its 3 x 2 x 2 input",
