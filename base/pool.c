@@ -112,14 +112,15 @@ static int64_t nanoseconds(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static int usable_cpus(void)
+int descent_cpus(void)
 {
 #ifdef __linux__
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         return CPU_COUNT(&set);
 #endif
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (int)online : 1;
 }
 
 static bool called_for(struct descent_pool *pool)
@@ -231,7 +232,7 @@ struct descent_pool *descent_pool_new(int threads)
     struct descent_pool *pool = descent_alloc(sizeof *pool + (size_t)(threads - 1) * sizeof(struct worker));
     if (!pool)
         return NULL;
-    pool->spins = threads <= usable_cpus();
+    pool->spins = threads <= descent_cpus();
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->finished, NULL);

@@ -13,6 +13,9 @@ enum { DESCENT_MAX_CHUNKS = 16, DESCENT_MAX_THREADS = 256 };
 
 struct descent_pool;
 
+/* CPUs this process may use, at least 1. */
+int descent_cpus(void);
+
 /* `threads` counts the caller's: 1 starts none. NULL on failure (see descent_error). */
 struct descent_pool *descent_pool_new(int threads);
 void descent_pool_free(struct descent_pool *pool);

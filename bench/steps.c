@@ -8,6 +8,7 @@
  *     version                              what was measured
  *
  * Step: forward, clear gradients, backward, SGD with momentum; each of several mini-batches in turn. */
+#include "base/clock.h"
 #include "base/isa.h"
 #include "base/linalg.h"
 #include "base/memory.h"
@@ -19,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 enum { CLASSES = 10, BATCHES = 8, MAX_SESSIONS = 16 };
 
@@ -65,13 +65,6 @@ static void must(enum descent_status status)
 {
     if (status != DESCENT_OK)
         die();
-}
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 static float *noise(size_t count)
@@ -143,10 +136,10 @@ static void step(struct session *session)
 static void time_training(struct session *session, int count)
 {
     step(session);
-    double start = now();
+    double start = descent_seconds();
     for (int i = 0; i < count; i++)
         step(session);
-    printf("%.9f %.9g\n", now() - start, nn_loss(session->plan));
+    printf("%.9f %.9g\n", descent_seconds() - start, nn_loss(session->plan));
 }
 
 struct products {
@@ -172,9 +165,9 @@ static void time_sgemm(int size, int threads, int count)
                                 noise((size_t)threads * elements)};
     descent_pool_run(pool, threads, multiply, &products);
     products.count = count;
-    double start = now();
+    double start = descent_seconds();
     descent_pool_run(pool, threads, multiply, &products);
-    printf("%.9f\n", now() - start);
+    printf("%.9f\n", descent_seconds() - start);
     descent_free(products.a);
     descent_free(products.b);
     descent_free(products.c);

@@ -1,6 +1,7 @@
 /* What a person sees of a run; see display.h. */
 #include "train/display.h"
 
+#include "base/clock.h"
 #include "base/isa.h"
 #include "base/linalg.h"
 #include "base/spec.h"
@@ -8,17 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 static const double REFRESH = 0.1; /* seconds between updates of the live line */
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 struct display display_on(FILE *stream)
 {
@@ -136,20 +129,16 @@ static void print_training(FILE *stream, const struct train_start *start)
                 "           weight decay leaves out biases and norm parameters, unless decay_all=yes\n");
     fprintf(stream, "schedule   %s over %lld steps, %lld an epoch\n", config->schedule,
             (long long)start->steps, (long long)start->steps_per_epoch);
-    if (config->batch == 0)
-        fprintf(stream, "batch      all %lld training images, gradients added up over passes of %d\n",
-                (long long)start->train_count, start->micro_batch);
-    else if (start->micro_batch < config->batch)
-        fprintf(stream, "batch      %d, gradients added up over passes of %d\n", config->batch,
-                start->micro_batch);
-    else
-        fprintf(stream, "batch      %d\n", config->batch);
-    if (start->batch_statistics && (config->batch == 0 || start->micro_batch < config->batch))
-        fprintf(stream,
-                "           batch norm uses the mean and variance of each pass of %d, not of the whole "
-                "batch, and updates\n"
-                "           its running statistics after each\n",
-                start->micro_batch);
+    fprintf(stream, "batch      %s%d", config->batch == 0 ? "the whole training set, " : "", start->batch);
+    if (start->micro_batch < start->batch)
+        fprintf(stream, ", gradients added up over passes of %d", start->micro_batch);
+    fputc('\n', stream);
+    if (start->micro_batch < start->batch && start->batch_statistics)
+        fprintf(
+            stream,
+            "           batch norm uses the mean and variance of each pass of %d, not of the whole batch,\n"
+            "           and updates its running statistics after each\n",
+            start->micro_batch);
     if (config->freeze)
         fprintf(stream, "frozen     %d parameter tensors match %s\n", start->frozen, config->freeze);
 }
@@ -175,7 +164,7 @@ static void started(void *context, const struct train_start *start)
         fprintf(stream, "out        %s\n", start->out);
     fputc('\n', stream);
     fflush(stream);
-    display->begin = seconds_now();
+    display->begin = descent_seconds();
 }
 
 /* ---- Meanwhile ---- */
@@ -194,7 +183,7 @@ static const char *duration(double seconds, char text[24])
 static void stepped(void *context, const struct train_step *step)
 {
     struct display *display = context;
-    double now = seconds_now();
+    double now = descent_seconds();
     if (!display->live || now - display->shown < REFRESH)
         return;
     display->shown = now;

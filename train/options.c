@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 enum kind {
     TEXT,
@@ -61,7 +60,7 @@ static const struct row rows[] = {
     {NULL, "seed", "N", SEED, AT(config.seed), "1", 0, LARGEST_SEED,
      "of initial weights, order, split and dropout; same seed, same bits"},
     {NULL, "threads", "N", COUNT, AT(config.threads), NULL, 1, DESCENT_MAX_THREADS,
-     "never changes a result (default: the CPUs online)"},
+     "never changes a result (default: the CPUs it may use)"},
 
     {"How to judge", "validation", "FRACTION", REAL, AT(config.validation), "0", 0, 1,
      "hold out this part of the training set; the test set is then read once, at the end"},
@@ -143,10 +142,7 @@ static enum descent_status set(const struct row *row, const char *text, struct t
 static enum descent_status set_defaults(struct train_options *options)
 {
     *options = (struct train_options){0};
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    options->config.threads = online < 1                     ? 1
-                              : online > DESCENT_MAX_THREADS ? DESCENT_MAX_THREADS
-                                                             : (int)online;
+    options->config.threads = descent_cpus() < DESCENT_MAX_THREADS ? descent_cpus() : DESCENT_MAX_THREADS;
     for (int i = 0; i < ROWS; i++) {
         enum descent_status status = rows[i].initial ? set(&rows[i], rows[i].initial, options) : DESCENT_OK;
         if (status != DESCENT_OK)

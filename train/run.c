@@ -1,13 +1,12 @@
 /* The training loop; see run.h. */
 #include "train/run.h"
 
-#include "base/isa.h"
+#include "base/clock.h"
 #include "models/models.h"
 #include "train/rundir.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { FULL_BATCH_MICRO = 256 }; /* samples a pass when a step sees the whole training set */
 
@@ -27,7 +26,6 @@ struct run {
     struct optim *optim;
     struct rundir *rundir;
     bool *loaded;
-    int batch; /* samples an optimizer step */
 };
 
 /* Sums over samples, of which the means are reported. */
@@ -35,13 +33,6 @@ struct tally {
     double loss;
     int64_t correct, samples;
 };
-
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 /* ---- Setting up ---- */
 
@@ -59,21 +50,21 @@ static enum descent_status resolve_batch(struct run *run)
 {
     const struct train_config *config = run->config;
     int64_t count = run->start.train_count;
-    run->batch = config->batch > 0 && config->batch < count ? config->batch : (int)count;
+    int batch = config->batch > 0 && config->batch < count ? config->batch : (int)count;
     int micro = config->micro_batch > 0 ? config->micro_batch
-                : config->batch > 0     ? run->batch
+                : config->batch > 0     ? batch
                                         : FULL_BATCH_MICRO;
-    micro = micro < run->batch ? micro : run->batch;
-    if (run->batch < count && run->batch % micro != 0)
+    micro = micro < batch ? micro : batch;
+    if (batch < count && batch % micro != 0)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--micro-batch %d does not divide --batch %d", micro,
-                            run->batch);
+                            batch);
     if (config->drop_last && config->batch > count)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "--batch %d with --drop-last leaves no batch of %lld training images",
                             config->batch, (long long)count);
+    run->start.batch = batch;
     run->start.micro_batch = micro;
-    run->start.steps_per_epoch =
-        config->drop_last ? count / run->batch : (count + run->batch - 1) / run->batch;
+    run->start.steps_per_epoch = config->drop_last ? count / batch : (count + batch - 1) / batch;
     run->start.steps = run->start.steps_per_epoch * config->epochs;
     return DESCENT_OK;
 }
@@ -319,7 +310,7 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
     const struct train_observer *observer = run->observer;
     struct train_result *result = run->result;
     struct tally tally = {0};
-    double begin = seconds_now(), before = result->seconds;
+    double begin = descent_seconds(), before = result->seconds;
     data_loader_start(run->train_loader, epoch - 1);
     for (int64_t i = 0; i < run->start.steps_per_epoch; i++) {
         struct train_step step = {.step = result->steps + 1,
@@ -327,11 +318,12 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
                                   .lr = optim_lr_at(run->optim, result->steps),
                                   .grad_norm = NAN,
                                   .update_norm = NAN};
-        int64_t left = run->start.train_count - i * run->batch;
+        int64_t left = run->start.train_count - i * run->start.batch;
         bool logged = step.step % run->config->log_every == 0;
         optim_measure(run->optim, logged);
-        enum descent_status status = train_step(run, left < run->batch ? left : run->batch, &tally, &step);
-        done->seconds = seconds_now() - begin;
+        enum descent_status status =
+            train_step(run, left < run->start.batch ? left : run->start.batch, &tally, &step);
+        done->seconds = descent_seconds() - begin;
         result->seconds = before + done->seconds;
         if (status == DESCENT_DIVERGED)
             return rundir_step(run->rundir, &step) == DESCENT_OK ? status : DESCENT_IO_ERROR;

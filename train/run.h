@@ -39,7 +39,7 @@ struct train_start {
     const struct data_info *data;
     int64_t train_count, validation_count, test_count;
     int64_t steps, steps_per_epoch;
-    int micro_batch; /* as resolved */
+    int batch, micro_batch; /* as resolved: samples an optimizer step, samples a pass */
     nn_graph *graph;
     int layers;            /* nn_layer(graph, 0 .. layers - 1) is the model; after them, labels and loss */
     size_t train_bytes;    /* of the training plan's activations */

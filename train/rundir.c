@@ -99,7 +99,7 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_text(json, "weights", config->weights);
     descent_json_set_text(json, "freeze", config->freeze);
     descent_json_set_integer(json, "epochs", config->epochs);
-    descent_json_set_integer(json, "batch", config->batch ? config->batch : start->train_count);
+    descent_json_set_integer(json, "batch", start->batch);
     descent_json_set_integer(json, "micro_batch", start->micro_batch);
     descent_json_set_integer(json, "eval_batch", config->eval_batch);
     descent_json_set_flag(json, "drop_last", config->drop_last);
