@@ -145,6 +145,17 @@ static void validation_part_judges_epochs_and_test_only_the_end(void **state)
     descent_json_free(json);
 }
 
+/* No epoch is better at a rate of 1e-30, so that the rate falls as soon as patience is at an end. */
+static void plateau_follows_the_validation_loss(void **state)
+{
+    (void)state;
+    struct path out = path_of("plateau");
+    must_run(&out, "--model mlp:8 --epochs 5 --batch 200 --validation 0.1 --optimizer sgd:lr=1e-30 "
+                   "--schedule plateau:factor=0.5,patience=1");
+    assert_true(event_number(&out, "step", 0, "lr") == 1e-30);
+    assert_true(event_number(&out, "step", 4, "lr") < 0.6e-30);
+}
+
 static void any_thread_count_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -397,6 +408,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_directory_holds_configuration_events_and_model),
         cmocka_unit_test(validation_part_judges_epochs_and_test_only_the_end),
+        cmocka_unit_test(plateau_follows_the_validation_loss),
         cmocka_unit_test(any_thread_count_gives_the_same_bits),
         cmocka_unit_test(another_seed_gives_another_model),
         cmocka_unit_test(accumulated_passes_equal_the_whole_batch),
