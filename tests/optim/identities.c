@@ -4,12 +4,28 @@
 #include "tests/optim/model.h"
 #include "tests/scratch.h"
 
+#include <float.h>
+
 /* Equal runs, bit for bit. */
 static void assert_same(const char *spec, const char *other, int steps)
 {
     struct model *a = model_trained(spec, steps), *b = model_trained(other, steps);
     if (memcmp(a->value, b->value, sizeof a->value) != 0)
         fail_msg("%s is not %s", spec, other);
+    free(a);
+    free(b);
+}
+
+/* Equal but for the rounding of formulas that are written differently: compilers fuse their products and
+ * sums as they like. */
+static void assert_close(const char *spec, const char *other, int steps)
+{
+    struct model *a = model_trained(spec, steps), *b = model_trained(other, steps);
+    const descent_real *x = a->value, *y = b->value;
+    for (size_t i = 0; i < sizeof a->value / sizeof *x; i++)
+        if (!(fabs((double)x[i] - (double)y[i]) <= 8 * FLT_EPSILON * fmax(fabs((double)x[i]), 1e-2)))
+            fail_msg("%s is not %s: value %zu is %.9g, not %.9g", spec, other, i, (double)x[i],
+                     (double)y[i]);
     free(a);
     free(b);
 }
@@ -74,12 +90,12 @@ static void special_cases_are_the_simpler_rule(void **state)
     assert_same("signum:lr=0.1,beta=0", "signsgd:lr=0.1", 4);
     assert_same("asgd:lr=0.1,lambda=0", "sgd:lr=0.1", 4);
     assert_same("adamw:lr=0.01,weight_decay=0", "adam:lr=0.01", 4);
-    assert_same("qhadam:lr=0.01,beta1=0.9,nu1=1,nu2=1", "adam:lr=0.01", 4);
-    assert_same("nadamw:lr=0.01,beta1=0,weight_decay=0", "adam:lr=0.01,beta1=0", 4);
-    assert_same("nadam_simple:lr=0.01,beta1=0", "adam:lr=0.01,beta1=0", 4);
-    assert_same("nadam:lr=0.01,beta1=0", "adam:lr=0.01,beta1=0", 4);
+    assert_close("qhadam:lr=0.01,beta1=0.9,nu1=1,nu2=1", "adam:lr=0.01", 4);
+    assert_close("nadamw:lr=0.01,beta1=0,weight_decay=0", "adam:lr=0.01,beta1=0", 4);
+    assert_close("nadam_simple:lr=0.01,beta1=0", "adam:lr=0.01,beta1=0", 4);
+    assert_close("nadam:lr=0.01,beta1=0", "adam:lr=0.01,beta1=0", 4);
     assert_same("ademamix:lr=0.01,weight_decay=0.1", "ademamix:lr=0.01,weight_decay=0.1,ramp=1", 4);
-    assert_same("lion:lr=0.01,beta1=0.9,beta2=0.9", "signum:lr=0.01,beta=0.9", 4);
+    assert_close("lion:lr=0.01,beta1=0.9,beta2=0.9", "signum:lr=0.01,beta=0.9", 4);
 }
 
 static void threads_do_not_change_a_bit(void **state)

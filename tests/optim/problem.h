@@ -23,12 +23,18 @@ struct problem {
     struct descent_param params[TENSORS];
 };
 
+/* Products stand by themselves: within one expression a compiler may fuse product and sum, which moves the
+ * last bit of where a trajectory starts. */
 static inline void start(struct problem *p)
 {
-    for (int k = 0; k < A; k++)
-        p->a[k] = (descent_real)(0.5 * k - 1.2);
-    for (int k = 0; k < B; k++)
-        p->b[k] = (descent_real)(0.3 * k - 0.4);
+    for (int k = 0; k < A; k++) {
+        double product = 0.5 * k;
+        p->a[k] = (descent_real)(product - 1.2);
+    }
+    for (int k = 0; k < B; k++) {
+        double product = 0.3 * k;
+        p->b[k] = (descent_real)(product - 0.4);
+    }
     p->params[0] = (struct descent_param){
         .name = "a", .rank = 2, .shape = {2, 3}, .size = A, .value = p->a, .grad = p->grad_a};
     p->params[1] = (struct descent_param){
