@@ -6,7 +6,7 @@
 enum { LR, BETA1, BETA2, EPS, RECTIFY, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-4, 1e-1),
+    [LR] = OPTIM_LR("1e-3", 3e-5, 3e-2),
     [BETA1] = MOMENT_BETA1("0.9", 0, 0),
     [BETA2] = OPTIM_RATE("beta2", "0.999", 0, 0, "decay rate of the mean squared surprise, (g - m)^2"),
     [EPS] = OPTIM_POSITIVE("eps", "1e-16", true, 0, 0, "added to the mean square and to its root"),

@@ -6,7 +6,7 @@
 enum { LR, POWER, EPS1, EPS2, CLIP, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-2", 1e-3, 1),
+    [LR] = OPTIM_LR("1e-2", 3e-4, 0.3),
     [POWER] = OPTIM_BETWEEN("power", "-0.8", -1, 0, "a gradient's share in the averages is t^power"),
     [EPS1] = OPTIM_POSITIVE("eps1", "1.1920929e-07", true, 0, 0,
                             "smallest root of the second moment and mean of its rows"),

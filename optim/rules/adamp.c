@@ -6,7 +6,7 @@
 enum { LR, BETA1, BETA2, EPS, DELTA, DECAY_RATIO, NESTEROV, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-4, 1e-2),
+    [LR] = OPTIM_LR("1e-3", 3e-5, 3e-2),
     [BETA1] = MOMENT_BETA1("0.9", 0.5, 0.98),
     [BETA2] = MOMENT_BETA2("0.999", 0, 0),
     [EPS] = OPTIM_EPS("1e-8"),

@@ -5,7 +5,7 @@
 enum { LR, BETA1, BETA2, BETA3, EPS, PROX, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-4, 3e-2),
+    [LR] = OPTIM_LR("1e-3", 3e-5, 3e-2),
     [BETA1] = MOMENT_BETA1("0.98", 0.9, 0.99),
     [BETA2] =
         OPTIM_RATE("beta2", "0.92", 0, 0, "decay rate of the mean change, and its weight in the step"),

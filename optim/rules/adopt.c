@@ -6,7 +6,7 @@
 enum { LR, BETA1, BETA2, EPS, CLIP_POWER, DECOUPLED, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-4, 1e-2),
+    [LR] = OPTIM_LR("1e-3", 3e-5, 3e-2),
     [BETA1] = OPTIM_RATE("beta1", "0.9", 0.5, 0.98, "decay rate of the mean of the scaled gradient"),
     [BETA2] = MOMENT_BETA2("0.9999", 0, 0),
     [EPS] = OPTIM_POSITIVE("eps", "1e-6", true, 0, 0, "the denominator is at least this"),

@@ -211,7 +211,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(dadapt_adam) = {
                "s <- b s + (1 - b) l g\n"
                "d <- max(d, min(r / ((1 - b) |s|_1), d growth)), over all tensors\n"
                "x <- x (1 - l weight_decay) - m / (sqrt(v) + eps)\n"
-               "The authors' form; optax corrects the bias.\n",
+               "The authors' form; optax corrects the bias. Where d grows past what the network bears\n"
+               "(lenet5 stays at chance), growth=1.02 slows it down, as the authors advise.\n",
     .options = dadapt_options,
     .option_count = DADAPT_COUNT,
     .decay = OPTIM_OWN_DECAY,

@@ -12,7 +12,7 @@ enum { LR };
 enum { LARS_MOMENTUM = 1, LARS_COEFFICIENT, LARS_EPS, LARS_ALWAYS, LARS_DECAY, LARS_DECAY_ALL, LARS_COUNT };
 
 static const struct descent_option lars_options[] = {
-    [LR] = OPTIM_LR("1", 1e-1, 1e2),
+    [LR] = OPTIM_LR("1", 3e-2, 30),
     [LARS_MOMENTUM] = OPTIM_RATE("momentum", "0.9", 0.7, 0.99, "share of the last step that goes on"),
     [LARS_COEFFICIENT] =
         OPTIM_POSITIVE("coefficient", "1e-3", true, 0, 0, "a step's length, in norms of the layer"),
@@ -95,7 +95,7 @@ enum {
 };
 
 static const struct descent_option lamb_options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-4, 1e-1),
+    [LR] = OPTIM_LR("1e-3", 1e-4, 1e-2),
     [LAMB_BETA1] = MOMENT_BETA1("0.9", 0.5, 0.98),
     [LAMB_BETA2] = MOMENT_BETA2("0.999", 0, 0),
     [LAMB_EPS] = OPTIM_EPS("1e-6"),
@@ -183,7 +183,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(lamb) = {
 enum { NOVO_BETA1 = 1, NOVO_BETA2, NOVO_EPS, NOVO_AVERAGE, NOVO_DECAY, NOVO_DECAY_ALL, NOVO_COUNT };
 
 static const struct descent_option novograd_options[] = {
-    [LR] = OPTIM_LR("1e-3", 1e-4, 1e-1),
+    [LR] = OPTIM_LR("1e-3", 3e-5, 3e-2),
     [NOVO_BETA1] = OPTIM_RATE("beta1", "0.95", 0.5, 0.98, "decay rate of the sum of scaled gradients"),
     [NOVO_BETA2] = OPTIM_RATE("beta2", "0.98", 0, 0, "decay rate of the layer's mean squared norm"),
     [NOVO_EPS] = OPTIM_EPS("1e-8"),

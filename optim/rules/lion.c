@@ -5,7 +5,7 @@
 enum { LR, BETA1, BETA2, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-4", 1e-5, 1e-3),
+    [LR] = OPTIM_LR("1e-4", 3e-6, 3e-3),
     [BETA1] = OPTIM_RATE("beta1", "0.9", 0.5, 0.98, "share of the momentum in the step's direction"),
     [BETA2] = OPTIM_RATE("beta2", "0.99", 0.9, 0.999, "decay rate of the momentum"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 5e-3, 10),

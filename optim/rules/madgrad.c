@@ -6,7 +6,7 @@
 enum { LR, MOMENTUM, EPS, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-2", 1e-4, 1e-1),
+    [LR] = OPTIM_LR("1e-2", 3e-4, 0.3),
     [MOMENTUM] = OPTIM_RATE("momentum", "0.9", 0, 0, "share of the point before in the next one"),
     [EPS] = OPTIM_POSITIVE("eps", "1e-6", true, 0, 0, "added to the denominator, and to lr"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),

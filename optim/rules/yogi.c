@@ -5,7 +5,7 @@
 enum { LR, BETA1, BETA2, EPS, INITIAL, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
-    [LR] = OPTIM_LR("1e-2", 1e-4, 1e-1),
+    [LR] = OPTIM_LR("1e-2", 3e-4, 0.3),
     [BETA1] = MOMENT_BETA1("0.9", 0, 0),
     [BETA2] = OPTIM_RATE("beta2", "0.999", 0, 0, "1 - the share of g^2 by which the second moment changes"),
     [EPS] = OPTIM_EPS("1e-3"),
