@@ -233,7 +233,7 @@ const char *nn_first_not_finite(nn_plan *plan)
         step->call.hold_statistics = true;
         run_forward(plan, s);
         if (!all_finite((const void *)plan->buffer[step->y].memory, plan->n * nn_size(step->out->shape)))
-            return step->out->name;
+            return step->node->name;
     }
     return NULL;
 }
