@@ -56,26 +56,7 @@ static float divisor(const struct nn_call *call, struct window w)
 
 /* Pixels are handled a vector of channels at a time. The vector may hang over into the next pixel: there a
  * load reads what is ignored, a store writes what the next pixel's own store mends, and an addition adds
- * zeros. Only the last pixel of a sample has no neighbor; for it `lanes` is exact. */
-NN_INLINE nn_vector load_lanes(const float *from, int lanes)
-{
-    float part[NN_LANES] = {0};
-    if (lanes >= NN_LANES)
-        return nn_vector_load(from);
-    memcpy(part, from, sizeof(float) * (size_t)lanes);
-    return nn_vector_load(part);
-}
-
-NN_INLINE void store_lanes(float *to, nn_vector value, int lanes)
-{
-    float part[NN_LANES];
-    if (lanes >= NN_LANES) {
-        nn_vector_store(to, value);
-        return;
-    }
-    nn_vector_store(part, value);
-    memcpy(to, part, sizeof(float) * (size_t)lanes);
-}
+ * zeros. Where a sample ends too soon for that, `lanes` is exact. */
 
 /* `maximum` is a constant where these are inlined. The first of equal maxima takes the gradient, NaN wins,
  * as in PyTorch. */
@@ -87,10 +68,10 @@ NN_INLINE void forward_pixel(const struct nn_call *call, struct window w, const 
         int lanes = exact ? (int)(channels - c) : NN_LANES;
         nn_vector result = {0};
         if (maximum)
-            result = load_lanes(x + w.top * pitch + w.left * channels + c, lanes);
+            result = nn_vector_load_part(x + w.top * pitch + w.left * channels + c, lanes);
         for (ptrdiff_t i = w.top; i < w.bottom; i++)
             for (ptrdiff_t j = w.left; j < w.right; j++) {
-                nn_vector value = load_lanes(x + i * pitch + j * channels + c, lanes);
+                nn_vector value = nn_vector_load_part(x + i * pitch + j * channels + c, lanes);
                 if (maximum)
                     result = nn_vector_select((value > result) | (value != value), value, result);
                 else
@@ -98,7 +79,7 @@ NN_INLINE void forward_pixel(const struct nn_call *call, struct window w, const 
             }
         if (!maximum)
             result *= 1 / divisor(call, w);
-        store_lanes(y + c, result, lanes);
+        nn_vector_store_part(y + c, result, lanes);
     }
 }
 
@@ -109,10 +90,10 @@ NN_INLINE void backward_pixel(const struct nn_call *call, struct window w, const
     const ptrdiff_t channels = call->in.channels, pitch = channels * call->in.width;
     for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
         int left = (int)(channels - c), lanes = exact ? left : NN_LANES;
-        nn_vector gradient = nn_vector_first(load_lanes(dy + c, lanes), left), best = {0};
+        nn_vector gradient = nn_vector_first(nn_vector_load_part(dy + c, lanes), left), best = {0};
         nn_mask open = ~(nn_mask){0}; /* lanes whose maximum was not met yet */
         if (maximum)
-            best = load_lanes(y + c, lanes);
+            best = nn_vector_load_part(y + c, lanes);
         else
             gradient *= 1 / divisor(call, w);
         for (ptrdiff_t i = w.top; i < w.bottom; i++)
@@ -120,13 +101,13 @@ NN_INLINE void backward_pixel(const struct nn_call *call, struct window w, const
                 ptrdiff_t at = i * pitch + j * channels + c;
                 nn_vector part = gradient;
                 if (maximum) {
-                    nn_mask here = (load_lanes(x + at, lanes) == best) & open;
+                    nn_mask here = (nn_vector_load_part(x + at, lanes) == best) & open;
                     open &= ~here;
                     part = nn_vector_and(gradient, here);
                 }
                 if (!alone)
-                    part += load_lanes(dx + at, lanes);
-                store_lanes(dx + at, part, lanes);
+                    part += nn_vector_load_part(dx + at, lanes);
+                nn_vector_store_part(dx + at, part, lanes);
             }
     }
 }
