@@ -27,6 +27,10 @@
  *         optim_for_parts(run, loop);
  *         return DESCENT_OK;
  *     }
+ *
+ * A wrapper is such a table too, OPTIM_WRAPPER(name) in a file under wrappers/: its `step` calls
+ * optim_inner for the step of what it wraps, and does its own before or after. It has tensors, slots and
+ * hyperparameters of its own, and its run->step counts its own steps.
  */
 #ifndef DESCENT_OPTIM_ALGORITHM_H
 #define DESCENT_OPTIM_ALGORITHM_H
@@ -37,6 +41,7 @@
 #include <math.h>
 
 #define OPTIM_ALGORITHM(name) DESCENT_FOR_ISA(optim_##name)
+#define OPTIM_WRAPPER(name)   DESCENT_FOR_ISA(optim_wrapper_##name)
 
 enum { OPTIM_CONSTANTS = 12, OPTIM_SUMS = 4 };
 
@@ -44,10 +49,12 @@ enum { OPTIM_CONSTANTS = 12, OPTIM_SUMS = 4 };
  * algorithm's options. The scalars are set by the driver before each step. */
 struct optim_tensor {
     struct descent_param *param; /* with a gradient; the driver counts its version */
+    int index;                   /* its place among the optimizer's params */
     const struct descent_value *hyper;
     descent_real *slot[OPTIM_SLOTS]; /* element-wise state, of param->size; NULL where not declared */
 
-    double lr;         /* scheduled; an algorithm may fold factors of its own into it */
+    double lr_scale;   /* of layer-wise learning rates */
+    double lr;         /* scheduled and scaled; an algorithm may fold factors of its own into it */
     double grad_scale; /* clipping: the gradient is grad_scale * grad + l2 * value ... */
     double l2;         /* ... with coupled weight decay, 0 otherwise */
     double shrink;     /* decoupled: the value loses shrink * value beside the rule's step; 0 otherwise */
@@ -55,7 +62,10 @@ struct optim_tensor {
 
     descent_real k[OPTIM_CONSTANTS]; /* what `step` computes for its rule */
     double sums[OPTIM_SUMS];         /* what optim_add_up found */
-    void *own; /* the algorithm's: what its init leaves here, such as an optim_state */
+    void *own;                /* the algorithm's: what its init leaves here, such as an optim_state */
+    descent_real *evaluation; /* for the algorithm's evaluation(): param->size numbers to be written */
+    const struct optim_tensor *inner; /* of a wrapper: the same parameter as the algorithm sees it, its
+                                         scalars those of the last step; NULL in an algorithm */
 };
 
 struct optim_run {
@@ -66,6 +76,10 @@ struct optim_run {
     const struct optim_objective *objective;
     struct descent_pool *pool;
 };
+
+/* For a wrapper's `step`: the step of what it wraps. Gradients are read anew: a wrapper may have changed
+ * them, or the values. On failure nothing has changed, and the wrapper puts back what it changed. */
+enum descent_status optim_inner(struct optim_run *run);
 
 /* A piece of a tensor: elements begin .. end-1. Where `measure` is set, a step's last loop leaves the sum
  * of squared changes in `sum`, as optim_elementwise does. */

@@ -82,7 +82,7 @@ static enum descent_status adopt(struct optim *optim, struct descent_param *para
         return DESCENT_OUT_OF_MEMORY;
     for (int i = 0; i < count; i++)
         if (params[i].grad)
-            optim->tensor[optim->count++].param = &params[i];
+            optim->tensor[optim->count++] = (struct optim_tensor){.param = &params[i], .index = i};
     return DESCENT_OK;
 }
 
@@ -432,16 +432,21 @@ static enum descent_status fail_not_finite(const struct optim *optim)
 
 static enum descent_status check_objective(const struct optim *optim)
 {
-    const struct optim_objective *objective = optim->run.objective;
-    unsigned needs = optim->algorithm->needs;
-    const char *missing = NULL;
-    if (needs & OPTIM_NEEDS_EVALUATE && !(objective && objective->evaluate))
-        missing = "evaluate";
-    else if (needs & OPTIM_NEEDS_HESSIAN_VECTOR && !(objective && objective->hessian_vector))
-        missing = "hessian_vector";
-    if (missing)
-        return descent_fail(DESCENT_NOT_FOUND, "optimizer %s needs '%s' of the objective, which has none",
-                            optim->algorithm->name, missing);
+    const struct optim_objective none = {0},
+                                 *objective = optim->run.objective ? optim->run.objective : &none;
+    const struct {
+        bool served;
+        const char *name;
+    } needs[] = {
+#define X(name, function) {objective->function != NULL, #function},
+        OPTIM_NEEDS_LIST(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (optim->algorithm->needs & 1u << i && !needs[i].served)
+            return descent_fail(DESCENT_NOT_FOUND,
+                                "optimizer %s needs '%s' of the objective, which has none",
+                                optim->algorithm->name, needs[i].name);
     return DESCENT_OK;
 }
 

@@ -33,10 +33,16 @@ void optim_free(struct optim *optim);
  * the parameter. */
 enum descent_status optim_step(struct optim *optim);
 
-/* A parameter group: overrides ("lr=1e-4,weight_decay=0") for the parameters whose names match `pattern`
- * (as file names do: "conv1.*"). A later group takes over what it matches. Only before the first step. An
- * override of nothing, or a pattern that matches nothing, is an error. */
+/* A parameter group, of the parameters whose names match `pattern` (as file names do: "conv1.*"): other
+ * hyperparameters ("lr=1e-4,weight_decay=0"), another algorithm ("lion:lr=1e-4"), or "freeze" (they are
+ * left as they are). A later group takes over what it matches. Only before the first step. An override of
+ * nothing, or a pattern that matches nothing, is an error. */
 enum descent_status optim_group(struct optim *optim, const char *pattern, const char *overrides);
+
+/* Layer-wise learning rates: those of a layer's parameters are multiplied by factor^(layers after it). A
+ * layer is what comes before the last dot of names, in order of appearance. Only before the first step;
+ * 0 < factor <= 1. For fine-tuning; Clark et al. 2020, arXiv:2003.10555. */
+enum descent_status optim_layer_decay(struct optim *optim, double factor);
 
 /* The learning rate of each step, as a function of the steps done ("constant" until this is called): from
  * each group's own lr to a run's end. A schedule that cycles momentum (one_cycle, cyclic) sets the
@@ -56,6 +62,11 @@ void optim_report(struct optim *optim, double value);
  * does, without writing to them. 0: off, as at first. */
 enum descent_status optim_clip(struct optim *optim, double max_norm);
 
+/* Whether a gradient that is not finite skips the step, which then changes nothing and succeeds, instead of
+ * failing; first off. And how many steps were skipped so; they do not count as steps. */
+void optim_skip_not_finite(struct optim *optim, bool on);
+int64_t optim_skipped(const struct optim *optim);
+
 /* Threads to use; NULL, as at first: the caller's alone. The pool stays the caller's. */
 void optim_set_pool(struct optim *optim, struct descent_pool *pool);
 
@@ -72,9 +83,22 @@ double optim_lr_at(const struct optim *optim, int64_t steps);
 /* Of the last step: Euclidean norm of all gradients together, before clipping. */
 double optim_gradient_norm(const struct optim *optim);
 
-/* Measure the length of each step, ||new values - old values||, in the same pass over memory. First off. */
+/* Measure the length of each step of the algorithm (without what wraps it), ||new values - old values||, in
+ * the same pass over memory. First off. */
 void optim_measure(struct optim *optim, bool on);
 double optim_update_norm(const struct optim *optim); /* of the last step that was measured */
+
+/* --- Weights to evaluate with. --- */
+
+/* Whether what is evaluated and saved should be other values than those trained: an average (asgd, dog,
+ * ema, swa) or Schedule-Free's point. Running statistics of a network must then be computed anew with them.
+ */
+bool optim_has_evaluation(const struct optim *optim);
+
+/* Puts the values to evaluate with in the parameters' place; and puts back, bit for bit, those being
+ * trained (a step fails in between). Nothing where there are none. May allocate, the first time. */
+enum descent_status optim_evaluation_begin(struct optim *optim);
+void optim_evaluation_end(struct optim *optim);
 
 /* The hyperparameters of the parameters in no group, defaults written out: "adamw:lr=0.001,beta1=0.9,...".
  * Belongs to the optimizer; NULL when out of memory. */
@@ -121,11 +145,14 @@ enum optim_decay { OPTIM_COUPLED, OPTIM_DECOUPLED, OPTIM_OWN_DECAY };
 
 enum { OPTIM_SLOTS = 6 };
 
-/* An algorithm. How to write one: optim/algorithm.h.
+/* An algorithm, or a wrapper: what follows a "+" in a spec (adamw:lr=1e-3+lookahead:k=5) and works around
+ * any algorithm. How to write one: optim/algorithm.h.
  * `formula` is lines of text, printed as they stand; where libraries differ it says which form this is.
  * `options` are its hyperparameters, lr first; for those whose maximum is an open 1 (decay rates) a
  * logarithmic search range is meant in 1 - value. `slots` names its state tensors of each parameter's
- * shape, zero at first: {"m", "v"}. */
+ * shape, zero at first: {"m", "v"}. Parameters that it does not take (`takes`; all if NULL) are stepped by
+ * the algorithm `fallback`, whose hyperparameters are its defaults, except those that this one has under
+ * the same name behind the fallback's ("adamw_lr"), and weight_decay and decay_all, which they share. */
 struct optim_run;
 struct optim_algorithm {
     const char *name;    /* "adamw" */
@@ -137,18 +164,27 @@ struct optim_algorithm {
     int option_count;
     enum optim_decay decay;
     unsigned needs; /* of the objective, besides gradients: OPTIM_NEEDS_... or'ed */
+    bool wraps;     /* a wrapper; has no lr */
     const char *slots[OPTIM_SLOTS];
+    const char *fallback;
 
+    bool (*takes)(const struct descent_param *param);
     enum descent_status (*check)(const struct descent_value *values); /* all together; or NULL */
     enum descent_status (*init)(struct optim_run *run);               /* declares more state; or NULL */
     enum descent_status (*step)(struct optim_run *run);
+    void (*evaluation)(struct optim_run *run); /* fills tensor->evaluation of each tensor; or NULL */
 };
 
 /* All of them, in order of increasing complexity; by name, or NULL with a message that names the nearest;
- * an optimizer's. */
+ * an optimizer's; and the one that steps params[i], NULL where none does. */
 const struct optim_algorithm *const *optim_algorithms(int *count);
 const struct optim_algorithm *optim_find(const char *name);
 const struct optim_algorithm *optim_algorithm(const struct optim *optim);
+const struct optim_algorithm *optim_algorithm_of(const struct optim *optim, int i);
+
+/* All wrappers; by name, as above. */
+const struct optim_algorithm *const *optim_wrappers(int *count);
+const struct optim_algorithm *optim_find_wrapper(const char *name);
 
 /* A part of a schedule's spec. Schedules proper multiply: one after a "+" takes for its lr what stands
  * before it (exponential:0.9+step:30%). A wrap changes what stands before it (cosine+warmup:5%). A join
@@ -179,22 +215,66 @@ const struct optim_schedule_kind *const *optim_schedule_kinds(int *count);
 
 /* --- More than a gradient. --- */
 
-/* What an algorithm may ask for during a step, each NULL where the caller cannot serve it. */
-enum { OPTIM_NEEDS_EVALUATE = 1, OPTIM_NEEDS_HESSIAN_VECTOR = 2 };
+/* What an algorithm may ask for during a step, in the order of optim_objective's functions. */
+#define OPTIM_NEEDS_LIST(X)                                                                                \
+    X(LOSS, loss)                                                                                          \
+    X(EVALUATE, evaluate)                                                                                  \
+    X(HESSIAN_VECTOR, hessian_vector)                                                                      \
+    X(GAUSS_NEWTON_VECTOR, gauss_newton_vector)                                                            \
+    X(SAMPLED_GRADIENT, sampled_gradient)                                                                  \
+    X(LAYER_FACTORS, layer_factors)
 
+enum { /* OPTIM_NEEDS_EVALUATE, ... */
+#define X(name, function) OPTIM_HAS_##name,
+       OPTIM_NEEDS_LIST(X)
+#undef X
+#define X(name, function) OPTIM_NEEDS_##name = 1 << OPTIM_HAS_##name,
+           OPTIM_NEEDS_LIST(X)
+#undef X
+};
+
+/* A layer y = W a, or y = W a + b where `a` ends with a 1: places among the optimizer's params, bias -1 if
+ * there is none; and how many rows the factors have. */
+struct optim_layer {
+    int weight, bias;
+    int64_t inputs, outputs; /* inputs counts the 1 */
+};
+
+/* What more is known about the function to minimize; each function NULL where the caller cannot serve it.
+ * All concern this step's whole objective: the same mini-batch, the same dropout masks. Vectors are arrays
+ * of count pointers, one for each of the optimizer's params in their order, NULL where one has no gradient.
+ * "At the current values" means those in param->value at the time of the call. Functions that return no
+ * gradient leave param->grad as it was. */
 struct optim_objective {
     void *context; /* the first argument of all */
-    /* This step's whole objective again at the current values: the same mini-batch, the same dropout masks.
-     * Gradients are overwritten, *loss is set. */
+    /* *loss that belongs to the gradients which optim_step was called with. Costs nothing. */
+    enum descent_status (*loss)(void *context, double *loss);
+    /* Loss and gradients at the current values. Gradients are overwritten. */
     enum descent_status (*evaluate)(void *context, double *loss);
-    /* product[i] = (H v)[i] for the i-th parameter, H the Hessian of the same objective at the current
-     * values. */
+    /* product = H v, H the Hessian at the current values. */
     enum descent_status (*hessian_vector)(void *context, const descent_real *const *v,
                                           descent_real *const *product);
+    /* product = G v, G = J^T L J the generalized Gauss-Newton matrix at the current values: J the Jacobian
+     * of the network's outputs, L the Hessian of the loss in them, averaged over the batch. */
+    enum descent_status (*gauss_newton_vector)(void *context, const descent_real *const *v,
+                                               descent_real *const *product);
+    /* Gradients are overwritten by those of the loss on labels drawn from the model's own predictions;
+     * *batch is the number of samples that they are means over. */
+    enum descent_status (*sampled_gradient)(void *context, double *batch);
+    /* Layer `i` of those with Kronecker factors, counted from 0: DESCENT_NOT_FOUND past the last. With a
+     * and s not NULL also A = E[a a^T] (inputs x inputs) and S = E[g g^T] (outputs x outputs) of the
+     * samples of this mini-batch, g being the derivative of a sample's own loss on labels drawn from the
+     * model's predictions; in convolutions both are summed over positions, and A divided by their number.
+     */
+    enum descent_status (*layer_factors)(void *context, int i, struct optim_layer *layer, descent_real *a,
+                                         descent_real *s);
 };
 
 /* `objective` must outlive the optimizer or the next call. Without what the algorithm needs, optim_step
  * fails with DESCENT_NOT_FOUND and names it. */
 void optim_set_objective(struct optim *optim, const struct optim_objective *objective);
+
+/* What the optimizer's algorithms and wrappers need, or'ed. */
+unsigned optim_needs(const struct optim *optim);
 
 #endif
