@@ -46,7 +46,22 @@ struct data_set;
  * The classes of a directory that is named like a known data set are that set's; other sets have as many
  * classes as their largest label says, at most DATA_MAX_CLASSES. */
 enum descent_status data_open(const char *what, struct data_set **set);
+
+struct data_open_options {
+    bool skip_bad;             /* leave out images that cannot be decoded, and count them */
+    struct descent_pool *pool; /* decodes in parallel while opening; NULL: on the calling thread */
+};
+
+enum descent_status data_open_with(const char *what, const struct data_open_options *options,
+                                   struct data_set **set);
 void data_free(struct data_set *set);
+
+/* A file that was read, and what is known of it. */
+struct data_file {
+    const char *name;       /* of the file, or of the member of an archive */
+    char md5[33];           /* of its bytes as they lie there, in hexadecimal */
+    const char *recognized; /* "mnist": as published with that data set; NULL: not known */
+};
 
 struct data_info {
     const char *name; /* of the directory it came from: "fashion-mnist" */
@@ -58,6 +73,9 @@ struct data_info {
     /* Per channel, over every pixel of the training part scaled to 0 .. 1; a deviation of 0 is reported as
      * 0 and normalized as 1. */
     float mean[DATA_MAX_CHANNELS], deviation[DATA_MAX_CHANNELS];
+    int64_t skipped; /* images left out because they could not be decoded */
+    const struct data_file *files;
+    int file_count;
 };
 
 /* Valid as long as the set. */

@@ -107,81 +107,155 @@ static enum descent_status locate(struct descent_arena *arena, const char *what,
                         searched ? searched : "", own ? "" : " (DESCENT_DATA is not set)", known->supply);
 }
 
-static enum descent_status open_parts(const char *path, struct data_source **train,
-                                      struct data_source **test)
+/* The options of a format from "key=value,...", or NULL for none. */
+static enum descent_status read_options(const struct data_format *format, const char *text,
+                                        struct descent_value *values)
 {
-    for (int i = 0; i < FORMATS; i++)
-        if (formats[i]->recognize(path))
-            return formats[i]->open(path, train, test);
-    char expected[512] = "";
+    char spec_text[1024], what[64];
+    struct descent_spec spec;
+    int length = snprintf(spec_text, sizeof spec_text, "data%s%s", text ? ":" : "", text ? text : "");
+    if (length >= (int)sizeof spec_text)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "data options of %d characters, expected at most %d",
+                            length, (int)sizeof spec_text - 1);
+    enum descent_status status = descent_spec_parse(spec_text, &spec);
+    if (status != DESCENT_OK)
+        return status;
+    snprintf(what, sizeof what, "data format %s", format->name);
+    if (spec.count > 1)
+        status = descent_fail(DESCENT_BAD_ARGUMENT, "data options '%s': unexpected '+'", text);
+    else
+        status = descent_spec_read(&spec.part[0], what, format->options, format->option_count, values);
+    descent_spec_free(&spec);
+    return status;
+}
+
+static enum descent_status open_parts(struct data_request *request, const char *options,
+                                      struct data_parts *parts)
+{
+    struct descent_value values[DATA_FORMAT_OPTIONS];
+    request->options = values;
+    for (int i = 0; i < FORMATS; i++) {
+        if (!formats[i]->recognize(request->path))
+            continue;
+        assert(formats[i]->option_count <= DATA_FORMAT_OPTIONS);
+        enum descent_status status = read_options(formats[i], options, values);
+        return status == DESCENT_OK ? formats[i]->open(request, parts) : status;
+    }
+    char expected[1024] = "";
     for (int i = 0; i < FORMATS; i++)
         snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s", i ? "; or " : "",
                  formats[i]->expects);
-    return descent_fail(DESCENT_NOT_FOUND, "%s: no data found there; expected a directory with %s", path,
-                        expected);
+    return descent_fail(DESCENT_NOT_FOUND, "%s: no data found there; expected a directory with %s",
+                        request->path, expected);
+}
+
+/* "PATH:key=value,..." in two; a path that exists is taken as it is. *options: NULL where there are none.
+ */
+static enum descent_status split_options(struct descent_arena *arena, const char *what, const char **path,
+                                         const char **options)
+{
+    *path = what;
+    *options = NULL;
+    const char *colon = strrchr(what, ':');
+    if (!colon || exists(what))
+        return DESCENT_OK;
+    *path = descent_arena_format(arena, "%.*s", (int)(colon - what), what);
+    *options = colon + 1;
+    return *path ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+}
+
+/* A set is named by its content, else as its directory, also for "." and "mnist/". One that says nothing of
+ * its classes has those of the known set whose name it bears. */
+static enum descent_status name_set(const char *path, struct data_parts *parts, struct data_set **set)
+{
+    char *real = realpath(path, NULL);
+    const char *slash = real ? strrchr(real, '/') : NULL;
+    const char *name = parts->name ? parts->name : slash && slash[1] ? slash + 1 : path;
+    const struct data_known *known = find_known(name);
+    if (known && !parts->classes) {
+        parts->classes = known->classes;
+        parts->class_names = known->class_names;
+    }
+    enum descent_status status = data_set_new(name, path, parts, set);
+    free(real);
+    return status;
+}
+
+enum descent_status data_open_with(const char *what, const struct data_open_options *options,
+                                   struct data_set **set)
+{
+    const char *name, *option_text;
+    struct data_parts parts = {.arena = descent_arena_new()};
+    *set = NULL;
+    if (!parts.arena)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory to look for data set %s", what);
+    struct data_request request = {.skip_bad = options->skip_bad, .pool = options->pool};
+    enum descent_status status = split_options(parts.arena, what, &name, &option_text);
+    if (status == DESCENT_OK)
+        status = locate(parts.arena, name, &request.path);
+    if (status == DESCENT_OK)
+        status = open_parts(&request, option_text, &parts);
+    if (status == DESCENT_OK)
+        return name_set(request.path, &parts, set);
+    data_parts_free(&parts);
+    return status;
 }
 
 enum descent_status data_open(const char *what, struct data_set **set)
 {
-    const char *path;
-    struct data_source *train = NULL, *test = NULL;
-    *set = NULL;
-    struct descent_arena *arena = descent_arena_new();
-    if (!arena)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory to look for data set %s", what);
-    enum descent_status status = locate(arena, what, &path);
-    if (status == DESCENT_OK)
-        status = open_parts(path, &train, &test);
-    if (status == DESCENT_OK) {
-        /* The directory's own name, also for "." and "mnist/". */
-        char *real = realpath(path, NULL);
-        const char *slash = real ? strrchr(real, '/') : NULL;
-        const char *name = slash && slash[1] ? slash + 1 : path;
-        status = data_set_new(name, path, find_known(name), train, test, set);
-        free(real);
-    }
-    descent_arena_free(arena);
-    return status;
+    return data_open_with(what, &(struct data_open_options){0}, set);
 }
 
-/* The classes of a set are those of the known set whose name it bears, else as many as its largest label
- * says. */
-static enum descent_status check_labels(const char *path, const char *part,
-                                        const struct data_source *source, const struct data_known *known,
-                                        int *classes)
+/* How many classes there are, if that is not known yet, is what the largest label says. */
+static enum descent_status check_labels(const struct data_set *set, const char *part,
+                                        const struct data_source *source, int *classes)
 {
-    int limit = known ? known->classes : DATA_MAX_CLASSES;
+    int declared = set->parts.classes, limit = declared ? declared : DATA_MAX_CLASSES;
     for (int64_t i = 0; i < source->count; i++) {
         int32_t label = source->labels[i];
         if (label < 0 || label >= limit)
-            return descent_fail(DESCENT_BAD_FORMAT, "%s: %s label %lld is %d, expected 0 .. %d%s%s", path,
-                                part, (long long)i, (int)label, limit - 1,
-                                known ? " for a data set named " : "", known ? known->name : "");
+            return descent_fail(DESCENT_BAD_FORMAT, "%s: %s label %lld is %d, expected 0 .. %d%s%s",
+                                set->info.path, part, (long long)i, (int)label, limit - 1,
+                                declared ? " for a data set named " : "", declared ? set->info.name : "");
         if (label >= *classes)
             *classes = label + 1;
     }
-    if (known)
-        *classes = known->classes;
+    if (declared)
+        *classes = declared;
     return DESCENT_OK;
 }
 
-static enum descent_status name_everything(struct data_set *set, const char *name, const char *path,
-                                           const struct data_known *known)
+static enum descent_status name_classes(struct data_set *set)
 {
     struct data_info *info = &set->info;
-    info->name = descent_arena_string(set->arena, name);
-    info->path = descent_arena_string(set->arena, path);
-    bool complete = info->name && info->path;
-    if (known) {
-        info->class_names = known->class_names;
-    } else {
-        const char **names = descent_arena_alloc(set->arena, (size_t)info->classes * sizeof *names);
-        for (int i = 0; names && i < info->classes; i++)
-            complete &= (names[i] = descent_arena_format(set->arena, "%d", i)) != NULL;
-        complete &= names != NULL;
-        info->class_names = names;
+    info->class_names = set->parts.class_names;
+    if (info->class_names)
+        return DESCENT_OK;
+    const char **names = descent_arena_alloc(set->parts.arena, (size_t)info->classes * sizeof *names);
+    bool complete = names != NULL;
+    for (int i = 0; complete && i < info->classes; i++)
+        complete = (names[i] = descent_arena_format(set->parts.arena, "%d", i)) != NULL;
+    info->class_names = names;
+    return complete ? DESCENT_OK
+                    : descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for its names", info->path);
+}
+
+/* How often each value occurs in each channel. */
+static enum descent_status count_values(const struct data_source *source, uint64_t (*counts)[256])
+{
+    size_t size = data_source_sample_bytes(source), channels = (size_t)source->channels;
+    uint8_t *bytes = malloc(size);
+    if (!bytes)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory for a sample of %zu bytes", size);
+    enum descent_status status = DESCENT_OK;
+    for (int64_t i = 0; i < source->count && status == DESCENT_OK; i++) {
+        status = source->read(source, i, bytes);
+        for (size_t k = 0; k < size && status == DESCENT_OK; k += channels)
+            for (size_t c = 0; c < channels; c++)
+                counts[c][bytes[k + c]]++;
     }
-    return complete ? DESCENT_OK : descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for its names", path);
+    free(bytes);
+    return status;
 }
 
 /* Mean and deviation of each channel from counts of the 256 values, so that sums are exact, and the table
@@ -189,25 +263,17 @@ static enum descent_status name_everything(struct data_set *set, const char *nam
 static enum descent_status measure(struct data_set *set)
 {
     const struct data_source *train = set->train;
-    size_t size = data_source_sample_bytes(train), channels = (size_t)train->channels;
-    uint64_t counts[DATA_MAX_CHANNELS][256] = {0};
-    uint8_t *bytes = malloc(size);
-    if (!bytes)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory for a sample of %zu bytes", size);
-    for (int64_t i = 0; i < train->count; i++) {
-        enum descent_status status = train->read(train, i, bytes);
-        if (status != DESCENT_OK) {
-            free(bytes);
+    uint64_t own[DATA_MAX_CHANNELS][256] = {0};
+    uint64_t(*counts)[256] = set->parts.counts;
+    if (!counts) {
+        enum descent_status status = count_values(train, own);
+        if (status != DESCENT_OK)
             return status;
-        }
-        for (size_t k = 0; k < size; k += channels)
-            for (size_t c = 0; c < channels; c++)
-                counts[c][bytes[k + c]]++;
+        counts = own;
     }
-    free(bytes);
 
     double total = (double)train->count * train->height * train->width;
-    for (size_t c = 0; c < channels; c++) {
+    for (int c = 0; c < train->channels; c++) {
         uint64_t sum = 0;
         double squares = 0;
         for (int v = 0; v < 256; v++)
@@ -226,54 +292,67 @@ static enum descent_status measure(struct data_set *set)
     return DESCENT_OK;
 }
 
-enum descent_status data_set_new(const char *name, const char *path, const struct data_known *known,
-                                 struct data_source *train, struct data_source *test,
+static enum descent_status complete(struct data_set *set)
+{
+    const struct data_source *train = set->train, *test = set->test;
+    if (train->height != test->height || train->width != test->width || train->channels != test->channels)
+        return descent_fail(DESCENT_MISMATCH,
+                            "%s: training images are %d x %d x %d, test images %d x %d x %d",
+                            set->info.path, train->height, train->width, train->channels, test->height,
+                            test->width, test->channels);
+    enum descent_status status = check_labels(set, "training", train, &set->info.classes);
+    if (status == DESCENT_OK)
+        status = check_labels(set, "test", test, &set->info.classes);
+    if (status == DESCENT_OK)
+        status = name_classes(set);
+    return status == DESCENT_OK ? measure(set) : status;
+}
+
+enum descent_status data_set_new(const char *name, const char *path, struct data_parts *parts,
                                  struct data_set **result)
 {
     *result = NULL;
-    struct descent_arena *arena = descent_arena_new();
+    if (!parts->arena)
+        parts->arena = descent_arena_new();
+    struct descent_arena *arena = parts->arena;
     struct data_set *set = arena ? descent_arena_alloc(arena, sizeof *set) : NULL;
-    if (!set) {
-        descent_arena_free(arena);
-        data_source_free(train);
-        data_source_free(test);
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for the data set", path);
+    name = set ? descent_arena_string(arena, name) : NULL;
+    path = name ? descent_arena_string(arena, path) : NULL;
+    if (!path) {
+        data_parts_free(parts);
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory for a data set");
     }
+    const struct data_source *train = parts->train, *test = parts->test;
     assert(train->channels <= DATA_MAX_CHANNELS && train->count <= UINT32_MAX && test->count <= UINT32_MAX);
-    *set = (struct data_set){.arena = arena, .train = train, .test = test};
-    set->info = (struct data_info){.channels = train->channels,
-                                   .height = train->height,
-                                   .width = train->width,
-                                   .train_count = train->count,
-                                   .test_count = test->count};
-    enum descent_status status = DESCENT_OK;
-    if (train->height != test->height || train->width != test->width || train->channels != test->channels)
-        status = descent_fail(
-            DESCENT_MISMATCH, "%s: training images are %d x %d x %d, test images %d x %d x %d", path,
-            train->height, train->width, train->channels, test->height, test->width, test->channels);
+    *set = (struct data_set){
+        .parts = *parts,
+        .train = train,
+        .test = test,
+        .info = {.name = name,
+                 .path = path,
+                 .channels = train->channels,
+                 .height = train->height,
+                 .width = train->width,
+                 .train_count = train->count,
+                 .test_count = test->count,
+                 .skipped = parts->skipped,
+                 .files = parts->files,
+                 .file_count = parts->file_count},
+    };
+    enum descent_status status = complete(set);
     if (status == DESCENT_OK)
-        status = check_labels(path, "training", train, known, &set->info.classes);
-    if (status == DESCENT_OK)
-        status = check_labels(path, "test", test, known, &set->info.classes);
-    if (status == DESCENT_OK)
-        status = name_everything(set, name, path, known);
-    if (status == DESCENT_OK)
-        status = measure(set);
-    if (status != DESCENT_OK) {
+        *result = set;
+    else
         data_free(set);
-        return status;
-    }
-    *result = set;
-    return DESCENT_OK;
+    return status;
 }
 
 void data_free(struct data_set *set)
 {
     if (!set)
         return;
-    data_source_free(set->train);
-    data_source_free(set->test);
-    descent_arena_free(set->arena);
+    struct data_parts parts = set->parts;
+    data_parts_free(&parts);
 }
 
 const struct data_info *data_describe(const struct data_set *set)

@@ -215,21 +215,14 @@ static bool recognize(const char *path)
     return find(path, "train-images", 3, found);
 }
 
-static enum descent_status open_directory(const char *path, struct data_source **train,
-                                          struct data_source **test)
+static enum descent_status open_directory(const struct data_request *request, struct data_parts *parts)
 {
-    *train = *test = NULL;
-    enum descent_status status = open_part(path, "train", train);
-    if (status == DESCENT_OK)
-        status = open_part(path, "t10k", test);
-    if (status != DESCENT_OK) {
-        data_source_free(*train);
-        *train = NULL;
-    }
-    return status;
+    enum descent_status status = open_part(request->path, "train", &parts->train);
+    return status == DESCENT_OK ? open_part(request->path, "t10k", &parts->test) : status;
 }
 
 const struct data_format data_format_idx = {
+    .name = "idx",
     .expects = "IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
                "t10k-labels-idx1-ubyte, plain or .gz",
     .recognize = recognize,

@@ -8,8 +8,8 @@
 
 struct data_set {
     struct data_info info;
-    struct descent_arena *arena; /* of the set itself and its strings */
-    struct data_source *train, *test;
+    struct data_parts parts; /* its arena holds the set, too */
+    const struct data_source *train, *test;
     float normalized[DATA_MAX_CHANNELS][256]; /* what each byte becomes */
 };
 
@@ -20,10 +20,9 @@ struct data_view {
     uint32_t index[]; /* samples of `source` */
 };
 
-/* Checks the parts against each other and against `known` (or NULL), computes the statistics, and takes
- * over both parts, also on failure. Messages call it `path`. */
-enum descent_status data_set_new(const char *name, const char *path, const struct data_known *known,
-                                 struct data_source *train, struct data_source *test,
+/* Checks the parts against each other, computes the statistics, and takes over all that the parts own, also
+ * on failure. Messages call the set `path`. */
+enum descent_status data_set_new(const char *name, const char *path, struct data_parts *parts,
                                  struct data_set **set);
 
 /* Sample i of the view's part as float32, over a scratch of its size in bytes. */

@@ -1,4 +1,5 @@
-/* Samples held in memory as bytes, the source of every format that fits there. */
+/* Samples held in memory as bytes, the source of every format that fits there; and what formats hand over.
+ */
 #include "data/source.h"
 
 #include <stdlib.h>
@@ -48,4 +49,12 @@ struct data_source *data_source_in_memory(int64_t count, int height, int width, 
         .labels = labels,
     };
     return &memory->base;
+}
+
+void data_parts_free(struct data_parts *parts)
+{
+    data_source_free(parts->train);
+    data_source_free(parts->test);
+    descent_arena_free(parts->arena);
+    *parts = (struct data_parts){0};
 }

@@ -1,9 +1,12 @@
 /* What a file format gives the rest of data/: a source of samples for each part. A new format is one file
- * that fills in a struct data_format, and its row in the table of data/dataset.c. */
+ * that fills in a struct data_format, and its name in the table of data/dataset.c. */
 #ifndef DESCENT_DATA_SOURCE_H
 #define DESCENT_DATA_SOURCE_H
 
-#include "base/status.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/spec.h"
+#include "data/data.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,7 +22,8 @@ struct data_source {
     int height, width, channels;
     const int32_t *labels; /* `count` classes */
 
-    /* Copies sample i to `bytes`, height x width x channels. Runs on several threads at once. */
+    /* Copies sample i to `bytes`, height x width x channels. Any number of threads may call it at once; it
+     * may wait for a disk or a decoder, so that several threads are faster than one. */
     enum descent_status (*read)(const struct data_source *source, int64_t i, uint8_t *bytes);
     void (*free)(struct data_source *source);
 };
@@ -40,13 +44,43 @@ static inline void data_source_free(struct data_source *source)
 struct data_source *data_source_in_memory(int64_t count, int height, int width, int channels,
                                           uint8_t *bytes, int32_t *labels);
 
+/* What a format finds. Whoever made it owns it: data_parts_free. */
+struct data_parts {
+    struct descent_arena *arena; /* of the strings and arrays below */
+    struct data_source *train, *test;
+    const char *name; /* of the set where its content tells: "cifar-10"; NULL: its path does */
+    int classes;      /* 0: as many as the largest label says */
+    const char *const *class_names; /* NULL: the numbers */
+    const struct data_file *files;
+    int file_count;
+    int64_t skipped; /* samples left out because they could not be decoded */
+    /* How often each value occurs in each channel of the training part, where the format has counted while
+     * it read; NULL: data_set_new reads the part once more. */
+    uint64_t (*counts)[256];
+};
+
+void data_parts_free(struct data_parts *parts);
+
+struct data_request {
+    const char *path;
+    const struct descent_value *options; /* by the format's table */
+    bool skip_bad;                       /* leave out samples that cannot be decoded */
+    struct descent_pool *pool;           /* decodes in parallel; may be NULL */
+};
+
 struct data_format {
+    const char *name;
     const char *expects; /* what a path must hold, for messages */
+    const struct descent_option *options;
+    int option_count;
     bool (*recognize)(const char *path);
 
-    /* On failure both are NULL, and the message names the file. */
-    enum descent_status (*open)(const char *path, struct data_source **train, struct data_source **test);
+    /* Fills in `parts`, which holds an arena and nothing else. On failure the caller frees what it holds,
+     * and the message names the file. */
+    enum descent_status (*open)(const struct data_request *request, struct data_parts *parts);
 };
+
+enum { DATA_FORMAT_OPTIONS = 8 }; /* at most, in a format's table */
 
 extern const struct data_format data_format_idx;
 

@@ -214,11 +214,12 @@ static void constant_channel_becomes_0(void **state)
     int32_t *labels = calloc(4, sizeof *labels);
     assert_non_null(bytes);
     memset(bytes, 77, 4 * 6);
-    struct data_source *train = data_source_in_memory(4, 2, 3, 1, bytes, labels), *test;
-    bytes = calloc(6, 1);
-    test = data_source_in_memory(1, 2, 3, 1, bytes, calloc(1, sizeof *labels));
+    struct data_parts parts = {
+        .train = data_source_in_memory(4, 2, 3, 1, bytes, labels),
+        .test = data_source_in_memory(1, 2, 3, 1, calloc(6, 1), calloc(1, sizeof *labels)),
+    };
     struct data_set *set;
-    assert_int_equal(data_set_new("constant", "constant", NULL, train, test, &set), DESCENT_OK);
+    assert_int_equal(data_set_new("constant", "constant", &parts, &set), DESCENT_OK);
     struct data_view *view = data_view_train(set);
     float x[6];
     assert_int_equal(data_sample(view, 3, x, NULL), DESCENT_OK);
@@ -257,8 +258,8 @@ static void first_unreadable_sample_is_reported_whichever_thread_met_it(void **s
     failing.base.read = failing_read;
     failing.base.free = failing_free;
     struct data_set *set;
-    struct data_source *test = memory_source(1, SIDE, SIDE, NULL);
-    assert_int_equal(data_set_new("failing", "failing", NULL, &failing.base, test, &set), DESCENT_OK);
+    struct data_parts parts = {.train = &failing.base, .test = memory_source(1, SIDE, SIDE, NULL)};
+    assert_int_equal(data_set_new("failing", "failing", &parts, &set), DESCENT_OK);
     failing.broken = true;
     struct data_view *view = data_view_train(set);
     for (int threads = 1; threads <= 3; threads++) {

@@ -31,10 +31,9 @@ static inline struct data_source *memory_source(int64_t count, int height, int w
 static inline struct data_set *memory_set(int64_t count, int height, int width, const int32_t *labels)
 {
     struct data_set *set;
-    struct data_source *test = memory_source(5, height, width, NULL);
-    assert_int_equal(
-        data_set_new("made", "made up", NULL, memory_source(count, height, width, labels), test, &set),
-        DESCENT_OK);
+    struct data_parts parts = {.train = memory_source(count, height, width, labels),
+                               .test = memory_source(5, height, width, NULL)};
+    assert_int_equal(data_set_new("made", "made up", &parts, &set), DESCENT_OK);
     return set;
 }
 
