@@ -1,13 +1,13 @@
 /* descent's side of the benchmark: times whole training steps on synthetic data already in memory. Not a
  * program for people: it answers the requests of training.py, one line each, on standard output.
  *
- *     train NETWORK BATCH THREADS COUNT    seconds of COUNT steps (after one that is not timed), then the
- * last loss sgemm SIZE THREADS COUNT             seconds of COUNT multiplications of SIZE x SIZE matrices
- * on each thread at once flops NETWORK                        of one sample's training step: forward,
- * weight and input gradients memory                               largest resident set so far, bytes
- *     version                              what was measured
+ * - train NETWORK BATCH THREADS COUNT: seconds of COUNT steps (after one that is not timed), last loss
+ * - sgemm SIZE THREADS COUNT: seconds of COUNT products of SIZE x SIZE matrices, on each thread at once
+ * - flops NETWORK: of one sample's training step: forward, weight and input gradients
+ * - memory: largest resident set so far, bytes
+ * - version: what was measured
  *
- * Step: forward, clear gradients, backward, SGD with momentum; each of several mini-batches in turn. */
+ * Step: forward, backward into fresh gradients, SGD with momentum; each of several mini-batches in turn. */
 #include "base/clock.h"
 #include "base/isa.h"
 #include "base/linalg.h"
@@ -128,8 +128,7 @@ static void step(struct session *session)
     nn_feed(session->plan, session->x, session->images + first * (size_t)(s.channels * s.height * s.width));
     nn_feed(session->plan, session->labels, session->classes + first);
     must(nn_forward(session->plan, session->batch));
-    nn_clear_gradients(session->graph);
-    must(nn_backward(session->plan));
+    must(nn_backward(session->plan, .clear = true));
     must(optim_step(session->optim));
 }
 

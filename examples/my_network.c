@@ -42,8 +42,8 @@ int main(int argc, char **argv)
     for (int epoch = 1, correct = 0; epoch <= 3; epoch++, correct = 0) {
         struct data_batch batch;
         for (data_loader_start(train, epoch); (n = data_loader_next(train, &batch)) > 0;) {
-            nn_clear_gradients(graph), nn_feed(learn, x, batch.x), nn_feed(learn, labels, batch.labels);
-            if (nn_forward(learn, n) || nn_backward(learn) || optim_step(optim))
+            nn_feed(learn, x, batch.x), nn_feed(learn, labels, batch.labels);
+            if (nn_forward(learn, n) || nn_backward(learn, .clear = true) || optim_step(optim))
                 return fail();
         }
         for (data_loader_start(test, 0); (n = data_loader_next(test, &batch)) > 0;) {

@@ -8,7 +8,7 @@
  *     nn_node *loss = nn_softmax_cross_entropy(logits, labels);
  *     nn_plan *plan = nn_compile(graph, .output = logits, .loss = loss, .batch = 64, .training = true);
  *     nn_feed(plan, x, images), nn_feed(plan, labels, classes);
- *     nn_forward(plan, 64), nn_backward(plan);                // then nn_loss(plan) and nn_params(graph)
+ *     nn_forward(plan, 64), nn_backward(plan, .clear = true); // then nn_loss(plan) and nn_params(graph)
  *
  * CONVENTIONS
  * - Shapes are those of one sample, channels x height x width as in PyTorch; a vector of n features is
@@ -329,10 +329,16 @@ void nn_feed(nn_plan *plan, const nn_node *input, const void *data);
  * on labels out of range. */
 enum descent_status nn_forward(nn_plan *plan, int n);
 
+struct nn_backward_options {
+    nn_plan *plan;
+    double scale; /* default 1 */
+    bool clear;   /* as after nn_clear_gradients, and without its pass over memory */
+};
+
 /* Adds the gradient of (scale times) the mean loss of the last nn_forward to the parameters' grad. Once
  * after each nn_forward. */
-enum descent_status nn_backward(nn_plan *plan);
-enum descent_status nn_backward_scaled(nn_plan *plan, double scale);
+#define nn_backward(...) nn_backward_with((struct nn_backward_options){.plan = __VA_ARGS__})
+enum descent_status nn_backward_with(struct nn_backward_options options);
 
 /* n samples of the gradient with respect to an input (NHWC), after nn_backward and until the next
  * nn_forward: a saliency map, or the direction of an adversarial example. NULL if the plan was compiled

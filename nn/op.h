@@ -43,10 +43,12 @@ struct nn_call {
     float *dy;                /* backward may overwrite it: nobody reads it afterwards */
     float *dx[NN_MAX_INPUTS]; /* NULL where no gradient is wanted */
     bool add[NN_MAX_INPUTS];  /* dx[i] += ..., not = (only for operators that declare adds_dx) */
-    struct descent_param *param[NN_MAX_PARAMS]; /* grad NULL: frozen. Gradients are added to grad */
-    void *saved;                                /* from forward to backward */
-    void *packed;                               /* what pack made of the parameters */
-    void *workspace;                            /* during this call */
+    struct descent_param *param[NN_MAX_PARAMS]; /* grad NULL: frozen. Gradients are added to grad ... */
+    bool add_grad[NN_MAX_PARAMS]; /* ... or, where false, overwrite it (only if the operator declares
+                                     writes_grad) */
+    void *saved;                  /* from forward to backward */
+    void *packed;                 /* what pack made of the parameters */
+    void *workspace;              /* during this call */
     bool training;
     bool relu; /* fused: y = max(0, y), and dy arrives unmasked */
     bool hold_statistics;
@@ -85,6 +87,7 @@ struct nn_op {
                                  then see y == x[0], dx[0] == dy and have nothing to do; NULL: never */
     bool fuses_relu;          /* honors call->relu; backward then reads y */
     bool adds_dx;             /* honors call->add */
+    bool writes_grad;         /* honors call->add_grad */
     unsigned takes_labels;    /* bit i: x[i] may be nn_labels */
     bool integer;             /* values are int32 and have no gradient */
     /* A random small valid instance, for the gradient check: odd sizes, every option. NULL: not by itself

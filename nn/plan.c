@@ -316,6 +316,19 @@ static void place_workspace(struct compiler *c)
     }
 }
 
+/* Which step is the first, running backward, to touch each parameter's gradient. */
+static void find_first_uses(nn_plan *plan)
+{
+    for (int s = plan->step_count - 1; s >= 0; s--) {
+        struct nn_step *step = &plan->step[s];
+        for (int k = 0; k < step->node->param_count && step->has_backward; k++) {
+            bool *reached = &plan->reached[step->node->param[k]];
+            step->first[k] = !*reached;
+            *reached = true;
+        }
+    }
+}
+
 static void *memory_of(const nn_plan *plan, int buffer)
 {
     return buffer == NN_NONE ? NULL : plan->buffer[buffer].memory;
@@ -380,6 +393,7 @@ static bool compile(struct compiler *c)
         place_workspace(c);
     if (c->failed || !allocate(plan))
         return false;
+    find_first_uses(plan);
     prepare_calls(plan);
     return true;
 }
@@ -429,7 +443,8 @@ nn_plan *nn_compile_with(struct nn_compile_options options)
         plan->step = calloc(nodes, sizeof *plan->step);
         plan->value = malloc(nodes * sizeof(int));
         plan->gradient = malloc(nodes * sizeof(int));
-        ok = plan->step && plan->value && plan->gradient && compile(&c);
+        plan->reached = calloc((size_t)options.graph->param_count + 1, sizeof(bool));
+        ok = plan->step && plan->value && plan->gradient && plan->reached && compile(&c);
     }
     free(c.needed);
     free(c.before_loss);
@@ -453,6 +468,7 @@ void nn_plan_free(nn_plan *plan)
     free(plan->buffer);
     free(plan->value);
     free(plan->gradient);
+    free(plan->reached);
     free(plan);
 }
 

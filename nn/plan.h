@@ -30,6 +30,7 @@ struct nn_step {
     int dx[NN_MAX_INPUTS], dy;
     int scratch[NN_MAX_INPUTS]; /* where dx goes first when it must be added and the operator cannot add */
     bool add[NN_MAX_INPUTS];
+    bool first[NN_MAX_PARAMS]; /* no step runs backward earlier that has this parameter too */
     int saved, packed, forward_workspace, backward_workspace;
     uint64_t version[NN_MAX_PARAMS]; /* of the parameters when they were packed */
     struct nn_call call;
@@ -45,6 +46,7 @@ struct nn_plan {
     int buffer_count, buffer_room;
     int *value;    /* buffer of each node's value by node index, or NN_NONE */
     int *gradient; /* likewise */
+    bool *reached; /* by parameter index: whether backward leads to it */
     char *memory;
     size_t bytes;
     uint64_t next_step;

@@ -152,9 +152,27 @@ static void view_backward(const nn_plan *plan, const struct nn_step *step)
         memcpy(call->dx[0], call->dy, count * sizeof(float));
 }
 
-static void run_backward(nn_plan *plan, int s)
+static void clear_gradient(const struct descent_param *param)
+{
+    if (param->grad)
+        memset(param->grad, 0, (size_t)param->size * sizeof *param->grad);
+}
+
+/* The gradients of parameters start from zero: by overwriting them, where the operator can. */
+static void begin_gradients(struct nn_step *step, bool clear)
+{
+    for (int k = 0; k < step->node->param_count; k++) {
+        bool begin = clear && step->first[k];
+        step->call.add_grad[k] = !(begin && step->op->writes_grad);
+        if (begin && !step->op->writes_grad)
+            clear_gradient(step->call.param[k]);
+    }
+}
+
+static void run_backward(nn_plan *plan, int s, bool clear)
 {
     struct nn_step *step = &plan->step[s];
+    begin_gradients(step, clear);
     step->call.workspace =
         step->backward_workspace == NN_NONE ? NULL : plan->buffer[step->backward_workspace].memory;
     if (step->view)
@@ -169,13 +187,18 @@ static void run_backward(nn_plan *plan, int s)
         poison(plan, 2 * plan->step_count - s);
 }
 
-enum descent_status nn_backward_scaled(nn_plan *plan, double scale)
+enum descent_status nn_backward_with(struct nn_backward_options options)
 {
+    nn_plan *plan = options.plan;
+    double scale = options.scale != 0 ? options.scale : 1;
     if (!plan->options.training || !plan->options.loss)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "nn_backward: the plan was not compiled for training with a loss");
     if (!plan->n)
         return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: no nn_forward came before");
+    for (int i = 0; i < plan->graph->param_count && options.clear; i++)
+        if (!plan->reached[i])
+            clear_gradient(&plan->graph->param[i]);
     int seed = plan->gradient[plan->options.loss->index];
     if (seed == NN_NONE) /* everything is frozen */
         return DESCENT_OK;
@@ -184,13 +207,8 @@ enum descent_status nn_backward_scaled(nn_plan *plan, double scale)
         gradient[i] = (float)(scale / plan->n);
     for (int s = plan->step_count - 1; s >= 0; s--)
         if (plan->step[s].has_backward)
-            run_backward(plan, s);
+            run_backward(plan, s, options.clear);
     return DESCENT_OK;
-}
-
-enum descent_status nn_backward(nn_plan *plan)
-{
-    return nn_backward_scaled(plan, 1);
 }
 
 double nn_loss(const nn_plan *plan)

@@ -100,6 +100,42 @@ NN_INLINE nn_vector nn_vector_select(nn_mask mask, nn_vector a, nn_vector b)
     return (nn_vector)(((nn_mask)a & mask) | ((nn_mask)b & ~mask));
 }
 
+typedef float nn_quad __attribute__((vector_size(16), aligned(4), may_alias));
+
+#ifdef __clang__
+#define NN_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define NN_SHUFFLE(a, b, ...)                                                                              \
+    __builtin_shuffle(a, b, (int32_t __attribute__((vector_size(16)))){__VA_ARGS__})
+#endif
+
+/* to[c][r] = from[r][c] for 4 rows and columns, pitches in floats */
+NN_INLINE void nn_transpose_4x4(const float *from, int64_t from_pitch, float *to, int64_t to_pitch)
+{
+    nn_quad a, b, c, d;
+    a = *(const nn_quad *)from, b = *(const nn_quad *)(from + from_pitch);
+    c = *(const nn_quad *)(from + 2 * from_pitch), d = *(const nn_quad *)(from + 3 * from_pitch);
+    nn_quad ab = NN_SHUFFLE(a, b, 0, 4, 1, 5), cd = NN_SHUFFLE(c, d, 0, 4, 1, 5);
+    *(nn_quad *)to = NN_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    *(nn_quad *)(to + to_pitch) = NN_SHUFFLE(ab, cd, 2, 3, 6, 7);
+    ab = NN_SHUFFLE(a, b, 2, 6, 3, 7), cd = NN_SHUFFLE(c, d, 2, 6, 3, 7);
+    *(nn_quad *)(to + 2 * to_pitch) = NN_SHUFFLE(ab, cd, 0, 1, 4, 5);
+    *(nn_quad *)(to + 3 * to_pitch) = NN_SHUFFLE(ab, cd, 2, 3, 6, 7);
+}
+
+/* to[c][r] = from[r][c], pitches in floats */
+NN_INLINE void nn_transpose(const float *from, int64_t from_pitch, int64_t rows, int64_t columns, float *to,
+                            int64_t to_pitch)
+{
+    int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
+    for (int64_t c = 0; c < whole_columns; c += 4)
+        for (int64_t r = 0; r < whole_rows; r += 4)
+            nn_transpose_4x4(from + r * from_pitch + c, from_pitch, to + c * to_pitch + r, to_pitch);
+    for (int64_t c = 0; c < columns; c++)
+        for (int64_t r = c < whole_columns ? whole_rows : 0; r < rows; r++)
+            to[c * to_pitch + r] = from[r * from_pitch + c];
+}
+
 /* ReLU, lane by lane; NaN stays NaN. */
 NN_INLINE nn_vector nn_vector_relu(nn_vector value)
 {

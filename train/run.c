@@ -275,7 +275,6 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
 {
     struct tally tally = {0};
     enum descent_status status = DESCENT_OK;
-    nn_clear_gradients(run->graph);
     while (status == DESCENT_OK && tally.samples < size) {
         int n;
         status = forward(run, run->train_plan, run->train_loader, &tally, &n);
@@ -283,7 +282,7 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
         if (status == DESCENT_OK && !isfinite(step->loss))
             status = diverged(run, step);
         if (status == DESCENT_OK)
-            status = nn_backward_scaled(run->train_plan, n / (double)size);
+            status = nn_backward(run->train_plan, .scale = n / (double)size, .clear = tally.samples == n);
     }
     if (status != DESCENT_OK)
         return status;

@@ -513,7 +513,14 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
     }
 }
 
-/* Adds one chunk's share of the summed partial gradients to the parameters', from [tap, c][k] to
+/* to[k * pitch] = value[k] or, with `add`, += */
+static void put(float *to, ptrdiff_t pitch, const float *value, int count, bool add)
+{
+    for (int k = 0; k < count; k++)
+        to[k * pitch] = add ? to[k * pitch] + value[k] : value[k];
+}
+
+/* Hands one chunk's share of the summed partial gradients to the parameters', from [tap, c][k] to
  * [k][c][tap]. */
 static void add_gradient_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
@@ -530,13 +537,11 @@ static void add_gradient_chunk(const struct nn_call *call, int chunk, int chunks
             for (int k = 0; k < g.out.channels; k++)
                 total[k] += total[p * g.partial + k];
         int64_t group = row / (g.taps + 1), q = row % (g.taps + 1), filter = group * g.out.channels;
-        if (q == g.taps)
-            for (int k = 0; k < g.out.channels && bias; k++)
-                bias[filter + k] += total[k];
-        else if (weight)
-            for (int k = 0; k < g.out.channels; k++)
-                weight[((filter + k) * g.in.channels + q % g.in.channels) * area + q / g.in.channels] +=
-                    total[k];
+        if (q == g.taps && bias)
+            put(bias + filter, 1, total, g.out.channels, call->add_grad[1]);
+        else if (q < g.taps && weight)
+            put(weight + (filter * g.in.channels + q % g.in.channels) * area + q / g.in.channels,
+                (ptrdiff_t)g.in.channels * area, total, g.out.channels, call->add_grad[0]);
     }
 }
 
@@ -574,5 +579,6 @@ const struct nn_op NN_OP(conv2d) = {
     .reads_x = 1,
     .fuses_relu = true,
     .adds_dx = true,
+    .writes_grad = true,
     .sample = sample,
 };

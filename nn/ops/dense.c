@@ -52,11 +52,12 @@ static int panels_of(int columns)
     return (columns + PANEL - 1) / PANEL;
 }
 
-/* Chunks of about a million multiply-adds, at most one a panel. */
+/* Chunks of at least a hundred thousand multiply-adds, at most one a panel. Nothing is summed across them,
+ * so there may be more than DESCENT_MAX_CHUNKS, for threads that end together. */
 static int chunks_of(const struct nn_call *call, int columns)
 {
-    int by_work = descent_chunk_count((int64_t)call->n * call->in.channels * call->out.channels, 1 << 19);
-    return by_work < panels_of(columns) ? by_work : panels_of(columns);
+    int64_t by_work = (int64_t)call->n * call->in.channels * call->out.channels / 100000;
+    return by_work < 1 ? 1 : by_work < panels_of(columns) ? (int)by_work : panels_of(columns);
 }
 
 /* A thread's scratch: a panel of as many rows as any product sums over, and a bias. */
@@ -99,20 +100,11 @@ static void copy_panel(const float *from, int64_t pitch, int rows, int width, fl
 }
 
 /* panel[c][r] = from[r][c], zeros for r >= width. */
-static void transpose_panel(const float *restrict from, int64_t pitch, int rows, int width,
-                            float *restrict panel)
+static void transpose_panel(const float *from, int64_t pitch, int rows, int width, float *panel)
 {
-    enum { BLOCK = 16 };
     if (width < PANEL)
         memset(panel, 0, (size_t)rows * PANEL * sizeof(float));
-    int whole = rows / BLOCK * BLOCK;
-    for (int c = 0; c < whole; c += BLOCK)
-        for (int r = 0; r < width; r++)
-            for (int k = 0; k < BLOCK; k++)
-                panel[(c + k) * PANEL + r] = from[r * pitch + c + k];
-    for (int c = whole; c < rows; c++)
-        for (int r = 0; r < width; r++)
-            panel[c * PANEL + r] = from[r * pitch + c];
+    nn_transpose(from, pitch, width, rows, panel, PANEL);
 }
 
 /* y's columns of one chunk: a gather over x with panels of W^T. */
@@ -147,27 +139,42 @@ static void forward(const struct nn_call *call)
     nn_run_chunks(call, chunks_of(call, call->out.channels), forward_chunk);
 }
 
-/* Masks dy by the fused ReLU, transposes it and sums up the bias gradient, a block of outputs a chunk. */
+static void mask_columns(int rows, int64_t pitch, int columns, const float *restrict y, float *restrict dy)
+{
+    for (int r = 0; r < rows; r++, y += pitch, dy += pitch)
+        for (int c = 0; c < columns; c++)
+            dy[c] = y[c] > 0 ? dy[c] : 0;
+}
+
+static void add_columns(int rows, int64_t pitch, int columns, const float *restrict dy, float *restrict sum)
+{
+    for (int r = 0; r < rows; r++, dy += pitch)
+        for (int c = 0; c < columns; c++)
+            sum[c] += dy[c];
+}
+
+/* Masks dy by the fused ReLU, sums up the bias gradient and transposes dy for dW, a panel at a time. */
 static void transpose_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
     int n = call->n, out = call->out.channels;
-    float *bias = call->param[1] ? call->param[1]->grad : NULL, *transposed = transposed_of(call);
+    float *bias = call->param[1] ? call->param[1]->grad : NULL;
     int64_t begin, end;
     (void)thread;
-    descent_chunk_range(out, chunks, chunk, &begin, &end);
-    for (int s = 0; s < n; s++) {
-        float *dy = call->dy + (int64_t)s * out;
-        const float *y = call->y + (int64_t)s * out;
-        for (int64_t k = begin; k < end && call->relu; k++)
-            dy[k] = y[k] > 0 ? dy[k] : 0;
-        for (int64_t k = begin; k < end && bias; k++)
-            bias[k] += dy[k];
-        for (int64_t k = begin; k < end; k++)
-            transposed[k * n + s] = dy[k];
+    descent_chunk_range(panels_of(out), chunks, chunk, &begin, &end);
+    for (int64_t first = begin * PANEL; first < end * PANEL && first < out; first += PANEL) {
+        int width = out - first < PANEL ? (int)(out - first) : PANEL;
+        if (call->relu)
+            mask_columns(n, out, width, call->y + first, call->dy + first);
+        if (bias && !call->add_grad[1])
+            memset(bias + first, 0, (size_t)width * sizeof *bias);
+        if (bias)
+            add_columns(n, out, width, call->dy + first, bias + first);
+        if (call->param[0]->grad)
+            nn_transpose(call->dy + first, out, n, width, transposed_of(call) + first * n, n);
     }
 }
 
-/* Columns of dW += dy^T x and of dx = dy W: both are panels of as many input features. */
+/* Columns of dW = dy^T x and of dx = dy W: both are panels of as many input features. */
 static void backward_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
     int in = call->in.channels, out = call->out.channels;
@@ -182,7 +189,7 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
         if (call->param[0]->grad) {
             copy_panel(call->x[0] + first, in, call->n, width, panel);
             product.run = product.in_pixel = call->n;
-            product.add = true;
+            product.add = call->add_grad[0];
             nn_gather_row(&product, transposed_of(call), call->param[0]->grad + first, out);
         }
         if (call->dx[0]) {
@@ -196,7 +203,9 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
 
 static void backward(const struct nn_call *call)
 {
-    nn_run_chunks(call, descent_chunk_count((int64_t)call->n * call->out.channels, 16384), transpose_chunk);
+    int by_work = descent_chunk_count((int64_t)call->n * call->out.channels, 8192);
+    nn_run_chunks(call, by_work < panels_of(call->out.channels) ? by_work : panels_of(call->out.channels),
+                  transpose_chunk);
     nn_run_chunks(call, chunks_of(call, call->in.channels), backward_chunk);
 }
 
@@ -220,5 +229,6 @@ const struct nn_op NN_OP(dense) = {
     .reads_x = 1,
     .fuses_relu = true,
     .adds_dx = true,
+    .writes_grad = true,
     .sample = sample,
 };

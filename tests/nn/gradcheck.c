@@ -311,7 +311,7 @@ static void check_training(struct trial *t)
     feed(t, plan);
     assert_int_equal(nn_forward(plan, t->n), DESCENT_OK);
     check_values(t, plan, true);
-    assert_int_equal(nn_backward_scaled(plan, t->n), DESCENT_OK); /* of the sum over the batch */
+    assert_int_equal(nn_backward(plan, .scale = t->n), DESCENT_OK); /* of the sum over the batch */
     for (int i = 0; i < t->y->input_count; i++) {
         nn_node *node = t->y->input[i];
         if (!t->input_gradients || node->op->integer || !first_use(t->y, i))

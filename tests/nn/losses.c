@@ -166,7 +166,7 @@ static void run(layer_function *layer, const float *x, int n, struct nn_shape in
         fail_msg("%s", descent_error());
     nn_feed(plan, input, x);
     assert_int_equal(nn_forward(plan, n), DESCENT_OK);
-    assert_int_equal(nn_backward_scaled(plan, n), DESCENT_OK);
+    assert_int_equal(nn_backward(plan, .scale = n), DESCENT_OK);
     size_t y_bytes = (size_t)(n * nn_size(shape)) * sizeof(float);
     size_t x_bytes = (size_t)(n * nn_size(in)) * sizeof(float);
     *y = malloc(y_bytes);

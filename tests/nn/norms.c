@@ -59,7 +59,7 @@ static void step(struct network *net, int n)
 {
     nn_clear_gradients(net->graph);
     assert_int_equal(nn_forward(net->plan, n), DESCENT_OK);
-    assert_int_equal(nn_backward_scaled(net->plan, n), DESCENT_OK);
+    assert_int_equal(nn_backward(net->plan, .scale = n), DESCENT_OK);
 }
 
 static void release(struct network *net)

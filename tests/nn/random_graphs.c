@@ -35,12 +35,14 @@ static nn_node *partner(struct network *net, const nn_node *x, bool channels)
     return NULL;
 }
 
-/* Another convolution whose parameters fit x, or NULL. */
-static nn_node *sibling(struct network *net, const nn_node *x)
+/* Half of the time another layer of the operator `op` whose parameters fit x, if there is one, or NULL. */
+static nn_node *sibling(struct network *net, const char *op, const nn_node *x)
 {
+    if (descent_random_below(&net->random, 2))
+        return NULL;
     for (int i = 0; i < net->count; i++) {
         nn_node *y = net->made[i];
-        if (!strcmp(y->op->name, "conv2d") && y->input[0]->shape.channels == x->shape.channels)
+        if (!strcmp(y->op->name, op) && y->input[0]->shape.channels == x->shape.channels)
             return y;
     }
     return NULL;
@@ -48,13 +50,20 @@ static nn_node *sibling(struct network *net, const nn_node *x)
 
 static nn_node *convolution(struct network *net, nn_node *x)
 {
-    nn_node *share = descent_random_below(&net->random, 2) ? sibling(net, x) : NULL;
+    nn_node *share = sibling(net, "conv2d", x);
     if (share) {
         struct nn_conv2d_options o = *(const struct nn_conv2d_options *)share->options;
         o.x = x, o.share = share, o.name = NULL;
         return nn_build("conv2d", &o);
     }
     return nn_conv2d(x, nn_random_between(&net->random, 1, 9), .kernel = 3, .padding = 1);
+}
+
+static nn_node *dense(struct network *net, nn_node *x)
+{
+    nn_node *share = sibling(net, "dense", x);
+    return nn_dense(x, share ? share->shape.channels : nn_random_between(&net->random, 1, 9),
+                    .share = share);
 }
 
 static nn_node *activation(struct network *net, nn_node *x)
@@ -102,7 +111,7 @@ static nn_node *layer(struct network *net)
     case 10:
         return view(net, x);
     case 11:
-        return nn_dense(nn_flatten(x), nn_random_between(&net->random, 1, 9));
+        return dense(net, nn_flatten(x));
     case 12:
         return nn_add(x, nn_parameter(x, s.channels, .init = "normal:std=1"));
     default:
@@ -155,7 +164,7 @@ static struct network make_network(uint64_t seed, bool large)
 struct results {
     float *number;
     int64_t count;
-    double loss[2];
+    double loss[2]; /* of each step */
 };
 
 static void append(struct results *results, const float *number, int64_t count)
@@ -269,6 +278,53 @@ static void the_planners_savings_change_no_result(void **state)
     free(results[1].number);
 }
 
+/* The gradients of one step, on top of NaN or, cleared first, of zeros; with a parameter no plan reaches.
+ */
+static void run_cleared(int seed, bool first, struct results *results)
+{
+    struct network net = make_network((uint64_t)seed, false);
+    nn_dense(nn_flatten(net.made[0]), 3, .name = "unreached");
+    nn_plan *plan = nn_compile(net.graph, .loss = net.loss, .batch = net.batch, .training = true);
+    if (!plan)
+        fail_msg("graph %d: %s", seed, descent_error());
+    size_t room = (size_t)(net.batch * nn_size(net.made[0]->shape)) * sizeof(float);
+    float *inputs[2] = {malloc(room), malloc(room)};
+    int32_t labels[32];
+    int count;
+    struct descent_param *param = nn_params(net.graph, &count);
+    for (int i = 0; i < count; i++)
+        for (int64_t k = 0; k < param[i].size && param[i].grad; k++)
+            param[i].grad[k] = NAN;
+    feed(plan, &net, net.batch, inputs, labels);
+    assert_int_equal(nn_forward(plan, net.batch), DESCENT_OK);
+    if (first)
+        nn_clear_gradients(net.graph);
+    assert_int_equal(first ? nn_backward(plan) : nn_backward(plan, .clear = true), DESCENT_OK);
+    results->loss[0] = results->loss[1] = nn_loss(plan);
+    results->count = 0;
+    for (int i = 0; i < count; i++)
+        if (param[i].grad)
+            append(results, param[i].grad, param[i].size);
+    nn_plan_free(plan);
+    nn_graph_free(net.graph);
+    free(inputs[0]);
+    free(inputs[1]);
+}
+
+static void backward_may_clear_the_gradients_itself(void **state)
+{
+    struct results results[2];
+    (void)state;
+    make_results(results);
+    for (int seed = 0; seed < GRAPHS; seed++) {
+        run_cleared(seed, true, &results[0]);
+        run_cleared(seed, false, &results[1]);
+        assert_same_bits(&results[0], &results[1], seed, 0);
+    }
+    free(results[0].number);
+    free(results[1].number);
+}
+
 static void threads_change_no_bit(void **state)
 {
     struct results results[2];
@@ -292,6 +348,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_planners_savings_change_no_result),
+        cmocka_unit_test(backward_may_clear_the_gradients_itself),
         cmocka_unit_test(threads_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
