@@ -10,45 +10,69 @@ enum { TILE_1 = 12, TILE_2 = 12 };
 enum { TILE_1 = 12, TILE_2 = 6 };
 #endif
 
-NN_INLINE void store(const struct nn_gather *g, float *out, nn_vector value, int lanes)
+/* Where nothing may be written behind the last lane. */
+static __attribute__((noinline)) void store_part(const struct nn_gather *g, float *out, nn_vector value,
+                                                 int lanes)
 {
-    float spill[NN_LANES];
-    if (g->add && (lanes >= NN_LANES || g->hangs))
-        value += nn_vector_load(out); /* lanes that hang over are 0, so what they add to stays */
-    if (g->relu)
-        value = nn_vector_relu(value);
-    if (lanes >= NN_LANES || g->hangs) {
-        nn_vector_store(out, value);
+    if (lanes <= 0)
         return;
-    }
-    nn_vector_store(spill, value);
-    for (int k = 0; k < lanes; k++)
-        out[k] = g->add ? out[k] + spill[k] : spill[k];
+    if (g->add)
+        value += nn_vector_load_part(out, lanes);
+    nn_vector_store_part(out, g->relu ? nn_vector_relu(value) : value, lanes);
 }
+
+/* DO for every pixel r and vector v of the largest tile. Unrolled by hand: sums indexed by a loop, which is
+ * unrolled late if at all, would be kept in memory before and after the taps. */
+#define EACH(DO)                                                                                           \
+    EACH_VECTOR(DO, 0)                                                                                     \
+    EACH_VECTOR(DO, 1)                                                                                     \
+    EACH_VECTOR(DO, 2)                                                                                     \
+    EACH_VECTOR(DO, 3)                                                                                     \
+    EACH_VECTOR(DO, 4)                                                                                     \
+    EACH_VECTOR(DO, 5)                                                                                     \
+    EACH_VECTOR(DO, 6)                                                                                     \
+    EACH_VECTOR(DO, 7)                                                                                     \
+    EACH_VECTOR(DO, 8)                                                                                     \
+    EACH_VECTOR(DO, 9)                                                                                     \
+    EACH_VECTOR(DO, 10)                                                                                    \
+    EACH_VECTOR(DO, 11)
+#define EACH_VECTOR(DO, r)                                                                                 \
+    if (r < R) {                                                                                           \
+        DO(r, 0);                                                                                          \
+        if (V > 1)                                                                                         \
+            DO(r, 1);                                                                                      \
+    }
 
 /* R and V are constants where this is inlined. */
 NN_INLINE void tile(const int R, const int V, const struct nn_gather *g, const float *in, float *out)
 {
     nn_vector sum[12][2];
-    const ptrdiff_t pixel = g->in_pixel;
-    for (int r = 0; r < R; r++)
-        for (int v = 0; v < V; v++)
-            sum[r][v] = g->bias ? nn_vector_load(g->bias + v * NN_LANES) : (nn_vector){0};
-    for (int t = 0; t < g->taps; t++) {
-        const float *x = in + g->tap[t].in, *w = g->weight + g->tap[t].weight;
+    const ptrdiff_t pixel = g->in_pixel, out_pixel = g->out_pixel;
+#define OUT(r, v)   (out + r * out_pixel + v * NN_LANES)
+#define START(r, v) sum[r][v] = g->bias ? nn_vector_load(g->bias + v * NN_LANES) : (nn_vector){0}
+    EACH(START)
+    for (const struct nn_tap *tap = g->tap, *end = tap + g->taps; tap < end; tap++) {
+        const float *x = in + tap->in, *w = g->weight + tap->weight;
         for (int q = 0; q < g->run; q++, x++, w += V * NN_LANES) {
-            nn_vector w0 = nn_vector_load(w), w1 = V > 1 ? nn_vector_load(w + NN_LANES) : w0;
-            for (int r = 0; r < R; r++) {
-                float value = x[r * pixel];
-                sum[r][0] += value * w0;
-                if (V > 1)
-                    sum[r][1] += value * w1;
-            }
+#define ADD_TAP(r, v) sum[r][v] += x[r * pixel] * nn_vector_load(w + v * NN_LANES)
+            EACH(ADD_TAP)
         }
     }
-    for (int r = 0; r < R; r++)
-        for (int v = 0; v < V; v++)
-            store(g, out + r * g->out_pixel + v * NN_LANES, sum[r][v], g->lanes - v * NN_LANES);
+    if (!g->hangs && g->lanes < V * NN_LANES) {
+#define STORE_PART(r, v) store_part(g, OUT(r, v), sum[r][v], g->lanes - v * NN_LANES)
+        EACH(STORE_PART)
+        return;
+    }
+    if (g->add) { /* lanes that hang over are 0, so what they add to stays */
+#define ADD_OUT(r, v) sum[r][v] += nn_vector_load(OUT(r, v))
+        EACH(ADD_OUT)
+    }
+    if (g->relu) {
+#define RELU(r, v) sum[r][v] = nn_vector_relu(sum[r][v])
+        EACH(RELU)
+    }
+#define STORE(r, v) nn_vector_store(OUT(r, v), sum[r][v])
+    EACH(STORE)
 }
 
 /* Tiles of nearly equal size. */
