@@ -60,7 +60,7 @@ void data_free(struct data_set *set);
 struct data_file {
     const char *name;       /* of the file, or of the member of an archive */
     char md5[33];           /* of its bytes as they lie there, in hexadecimal */
-    const char *recognized; /* "mnist": as published with that data set; NULL: not known */
+    const char *recognized; /* "mnist": the content is as published there; NULL: not known */
 };
 
 struct data_info {
@@ -84,11 +84,15 @@ const struct data_info *data_describe(const struct data_set *set);
 /* What data_open knows by name. */
 struct data_known {
     const char *name;
-    const char *summary;      /* one line, lower case, no full stop */
-    const char *supply;       /* how to get it */
-    const char *const *files; /* the official names, NULL after the last */
-    int classes;
+    const char *summary; /* one line, lower case, no full stop */
+    const char *supply;  /* how to get it */
+    int classes;         /* 0: its files tell */
     const char *const *class_names;
+    /* The files as published, and their MD5: of the file (or NULL where another is published), and of what
+     * is in it where it is compressed (or NULL where that is not known). Ends with a name of NULL. */
+    struct {
+        const char *name, *md5, *content_md5;
+    } files[13];
 };
 
 const struct data_known *data_known(int *count);

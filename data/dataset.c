@@ -1,6 +1,7 @@
-/* Data sets: which are known, where they lie, which format reads them, and the statistics of their pixels.
+/* Data sets: where they lie, which format reads them, and the statistics of their pixels.
  */
 #include "base/spec.h"
+#include "data/known.h"
 #include "data/set.h"
 
 #include <assert.h>
@@ -16,49 +17,6 @@
 static const struct data_format *const formats[] = {&data_format_idx};
 
 enum { FORMATS = sizeof formats / sizeof *formats };
-
-static const char *const mnist_files[] = {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz",
-                                          "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz", NULL};
-static const char *const digits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-static const char *const clothes[] = {"t-shirt/top", "trouser", "pullover", "dress", "coat",
-                                      "sandal",      "shirt",   "sneaker",  "bag",   "ankle boot"};
-
-static const struct data_known known_sets[] = {
-    {"fashion-mnist", "70,000 gray images of clothing, 28 x 28, 10 classes (Xiao et al. 2017)",
-     "on Debian and Ubuntu, 'apt install dataset-fashion-mnist' supplies it", mnist_files, 10, clothes},
-    {"mnist", "70,000 gray images of handwritten digits, 28 x 28, 10 classes (LeCun et al. 1998)",
-     "put its four files, plain or .gz, into one of these places", mnist_files, 10, digits},
-};
-
-enum { KNOWN = sizeof known_sets / sizeof *known_sets };
-
-const struct data_known *data_known(int *count)
-{
-    *count = KNOWN;
-    return known_sets;
-}
-
-static const struct data_known *find_known(const char *name)
-{
-    for (int i = 0; i < KNOWN; i++)
-        if (strcmp(known_sets[i].name, name) == 0)
-            return &known_sets[i];
-    return NULL;
-}
-
-static enum descent_status fail_unknown(const char *what)
-{
-    const char *names[KNOWN];
-    char list[256] = "";
-    for (int i = 0; i < KNOWN; i++) {
-        names[i] = known_sets[i].name;
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", names[i]);
-    }
-    const char *nearest = descent_nearest(what, names, KNOWN);
-    return descent_fail(
-        DESCENT_NOT_FOUND, "no data set '%s': no such path, and not a known name%s%s%s; known: %s", what,
-        nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "", list);
-}
 
 static bool exists(const char *path)
 {
@@ -78,9 +36,9 @@ static enum descent_status locate(struct descent_arena *arena, const char *what,
     *path = what;
     if (exists(what))
         return DESCENT_OK;
-    const struct data_known *known = find_known(what);
+    const struct data_known *known = data_find_known(what);
     if (!known)
-        return fail_unknown(what);
+        return data_fail_unknown(what);
 
     const char *places[3];
     int count = 0;
@@ -145,8 +103,7 @@ static enum descent_status open_parts(struct data_request *request, const char *
     for (int i = 0; i < FORMATS; i++)
         snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s", i ? "; or " : "",
                  formats[i]->expects);
-    return descent_fail(DESCENT_NOT_FOUND, "%s: no data found there; expected a directory with %s",
-                        request->path, expected);
+    return descent_fail(DESCENT_NOT_FOUND, "%s: no data found there; expected %s", request->path, expected);
 }
 
 /* "PATH:key=value,..." in two; a path that exists is taken as it is. *options: NULL where there are none.
@@ -171,8 +128,8 @@ static enum descent_status name_set(const char *path, struct data_parts *parts, 
     char *real = realpath(path, NULL);
     const char *slash = real ? strrchr(real, '/') : NULL;
     const char *name = parts->name ? parts->name : slash && slash[1] ? slash + 1 : path;
-    const struct data_known *known = find_known(name);
-    if (known && !parts->classes) {
+    const struct data_known *known = data_find_known(name);
+    if (known && !parts->class_names && (!parts->classes || parts->classes == known->classes)) {
         parts->classes = known->classes;
         parts->class_names = known->class_names;
     }

@@ -18,6 +18,8 @@ struct data_stream {
     FILE *file;
     uint64_t size;
     uint64_t taken; /* bytes read from the file so far */
+    uint64_t given; /* bytes of content */
+    struct data_digest *file_digest, *content_digest;
     bool gzip, ended;
     z_stream z; /* next_in and avail_in are the unread part of `buffer`, for plain files too */
     unsigned char buffer[BUFFER];
@@ -34,6 +36,7 @@ static enum descent_status fill(struct data_stream *stream)
     stream->z.next_in = stream->buffer;
     stream->z.avail_in = (uInt)got;
     stream->taken += got;
+    data_digest_add(stream->file_digest, stream->buffer, got);
     return DESCENT_OK;
 }
 
@@ -57,14 +60,18 @@ enum descent_status data_stream_over(FILE *file, const char *name, uint64_t size
 {
     *result = NULL;
     struct data_stream *stream = calloc(1, sizeof *stream);
-    if (stream)
+    if (stream) {
         stream->name = strdup(name);
-    if (!stream || !stream->name) {
-        free(stream);
+        stream->file_digest = data_digest_new();
+        stream->content_digest = data_digest_new();
+        stream->file = file;
+    } else {
         fclose(file);
+    }
+    if (!stream || !stream->name || !stream->file_digest || !stream->content_digest) {
+        data_stream_close(stream);
         return descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory to read it", name);
     }
-    stream->file = file;
     stream->size = size;
     enum descent_status status = fill(stream);
     if (status == DESCENT_OK && stream->z.avail_in >= 2 && stream->buffer[0] == 0x1f &&
@@ -88,6 +95,8 @@ void data_stream_close(struct data_stream *stream)
     if (stream->gzip)
         inflateEnd(&stream->z);
     fclose(stream->file);
+    data_digest_free(stream->file_digest);
+    data_digest_free(stream->content_digest);
     free(stream->name);
     free(stream);
 }
@@ -107,6 +116,11 @@ uint64_t data_stream_limit(const struct data_stream *stream)
     if (!stream->gzip)
         return stream->size;
     return stream->size > UINT64_MAX / GZIP_RATIO ? UINT64_MAX : stream->size * GZIP_RATIO;
+}
+
+uint64_t data_stream_offset(const struct data_stream *stream)
+{
+    return stream->given;
 }
 
 /* Inflates until the output is full or the last member of the file is complete. */
@@ -164,5 +178,56 @@ enum descent_status data_stream_read(struct data_stream *stream, void *bytes, si
         status = stream->gzip ? gunzip(stream) : copy(stream);
         *got += slice - stream->z.avail_out;
     }
+    if (stream->gzip)
+        data_digest_add(stream->content_digest, bytes, *got);
+    stream->given += *got;
     return status;
+}
+
+enum descent_status data_stream_take(struct data_stream *stream, size_t size, uint8_t **bytes, size_t *got)
+{
+    enum descent_status status = DESCENT_OK;
+    size_t capacity = 0, more = 0;
+    uint64_t wanted = 4 * stream->size + BUFFER;
+    *bytes = NULL;
+    *got = 0;
+    do {
+        capacity = wanted < size ? (size_t)wanted : size;
+        uint8_t *grown = realloc(*bytes, capacity ? capacity : 1);
+        if (!grown) {
+            status =
+                descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for %zu bytes", stream->name, capacity);
+            break;
+        }
+        *bytes = grown;
+        status = data_stream_read(stream, grown + *got, capacity - *got, &more);
+        *got += more;
+        wanted *= 2;
+    } while (status == DESCENT_OK && *got == capacity && *got < size);
+    if (status != DESCENT_OK) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+enum descent_status data_stream_expect_end(struct data_stream *stream, const char *promise)
+{
+    uint8_t beyond;
+    size_t got;
+    uint64_t end = stream->given;
+    enum descent_status status = data_stream_read(stream, &beyond, 1, &got);
+    if (status == DESCENT_OK && got)
+        return descent_fail(DESCENT_BAD_FORMAT, "%s: goes on after the %" PRIu64 " bytes that %s promises",
+                            stream->name, end, promise);
+    return status;
+}
+
+void data_stream_md5(struct data_stream *stream, char file[DATA_MD5_TEXT], char content[DATA_MD5_TEXT])
+{
+    data_digest_text(stream->file_digest, file);
+    if (stream->gzip)
+        data_digest_text(stream->content_digest, content);
+    else
+        memcpy(content, file, DATA_MD5_TEXT);
 }

@@ -3,6 +3,7 @@
 #define DESCENT_DATA_GZ_H
 
 #include "base/status.h"
+#include "data/digest.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +29,21 @@ const char *data_stream_name(const struct data_stream *stream);
 uint64_t data_stream_size(const struct data_stream *stream);
 uint64_t data_stream_limit(const struct data_stream *stream);
 
+/* Bytes of content read so far. */
+uint64_t data_stream_offset(const struct data_stream *stream);
+
 /* Reads `size` bytes; *got is less only where the content ends, and then gzip's checksum has been verified.
  */
 enum descent_status data_stream_read(struct data_stream *stream, void *bytes, size_t size, size_t *got);
+
+/* The same into malloc'ed memory, *bytes, which grows with what comes out of the file, never on the word of
+ * whoever asks for `size`. On failure *bytes is NULL. */
+enum descent_status data_stream_take(struct data_stream *stream, size_t size, uint8_t **bytes, size_t *got);
+
+/* Fails unless the content ends here; what the message calls the promise: "its header". */
+enum descent_status data_stream_expect_end(struct data_stream *stream, const char *promise);
+
+/* MD5 digests of a stream read to its end: of the file, and of what was in it. Once. */
+void data_stream_md5(struct data_stream *stream, char file[DATA_MD5_TEXT], char content[DATA_MD5_TEXT]);
 
 #endif

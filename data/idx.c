@@ -1,7 +1,7 @@
-/* IDX files (data/idx.h), and directories of four of them as MNIST and Fashion-MNIST come. */
+/* IDX files (data/idx.h), and directories of four of them as MNIST (LeCun et al. 1998), Fashion-MNIST,
+ * KMNIST, QMNIST (Yadav & Bottou 2019) and EMNIST (Cohen et al. 2017) come. */
 #include "data/idx.h"
-#include "base/memory.h"
-#include "data/source.h"
+#include "data/known.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -10,142 +10,109 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { UNSIGNED_BYTE = 0x08, FIRST_BLOCK = 1 << 16 };
+/* ---- A file ---- */
 
-static const char *type_name(uint8_t type)
-{
-    switch (type) {
-    case 0x09:
-        return "signed byte";
-    case 0x0B:
-        return "16-bit integer";
-    case 0x0C:
-        return "32-bit integer";
-    case 0x0D:
-        return "float32";
-    case 0x0E:
-        return "float64";
-    default:
-        return "unknown";
-    }
-}
+/* Element types by their code, and how file names spell them. */
+static const struct {
+    uint8_t code;
+    enum data_element element;
+    const char *spelled;
+} types[] = {
+    {0x08, DATA_U8, "ubyte"}, {0x09, DATA_I8, "byte"},   {0x0B, DATA_I16, "short"},
+    {0x0C, DATA_I32, "int"},  {0x0D, DATA_F32, "float"}, {0x0E, DATA_F64, "double"},
+};
 
-/* Exactly `size` bytes of the header, which starts at byte `offset`. */
-static enum descent_status read_header(struct data_stream *stream, uint8_t *bytes, size_t size,
-                                       size_t offset)
+enum { TYPES = sizeof types / sizeof *types };
+
+/* Exactly `size` bytes of the header. */
+static enum descent_status read_header(struct data_stream *stream, uint8_t *bytes, size_t size)
 {
     size_t got;
+    uint64_t offset = data_stream_offset(stream);
     enum descent_status status = data_stream_read(stream, bytes, size, &got);
     if (status == DESCENT_OK && got < size)
         return descent_fail(DESCENT_BAD_FORMAT,
-                            "%s: ends at byte %zu, inside the IDX header, which takes at least %zu",
+                            "%s: ends at byte %" PRIu64
+                            ", inside the IDX header, which takes at least %" PRIu64,
                             data_stream_name(stream), offset + got, offset + size);
     return status;
 }
 
-/* "60000 x 28 x 28" */
-static const char *shape_text(const struct data_idx *idx, char *text, size_t size)
-{
-    int used = 0;
-    for (int i = 0; i < idx->rank; i++)
-        used += snprintf(text + used, size - (size_t)used, "%s%" PRIu32, i ? " x " : "", idx->shape[i]);
-    return text;
-}
-
-/* Reads rank and shape and holds the number of elements against the file's size. */
-static enum descent_status read_shape(struct data_stream *stream, int rank, struct data_idx *idx)
+enum descent_status data_idx_read(struct data_stream *stream, int least, int most, struct data_array *array)
 {
     const char *name = data_stream_name(stream);
-    uint8_t header[4 * IDX_MAX_RANK];
-    enum descent_status status = read_header(stream, header, 4, 0);
+    uint8_t magic[4], sizes[4 * DATA_MAX_RANK];
+    *array = (struct data_array){.big_endian = true};
+    enum descent_status status = read_header(stream, magic, sizeof magic);
     if (status != DESCENT_OK)
         return status;
-    if (header[0] || header[1])
-        return descent_fail(
-            DESCENT_BAD_FORMAT,
-            "%s: starts with %02x %02x %02x %02x, expected %02x %02x %02x %02x of an IDX file", name,
-            header[0], header[1], header[2], header[3], 0, 0, UNSIGNED_BYTE, rank);
-    if (header[2] != UNSIGNED_BYTE)
-        return descent_fail(
-            DESCENT_BAD_FORMAT,
-            "%s: IDX element type 0x%02X (%s) is not supported, expected 0x08 (unsigned byte)", name,
-            header[2], type_name(header[2]));
-    if (header[3] != rank)
-        return descent_fail(DESCENT_BAD_FORMAT, "%s: has %d dimensions, expected %d (%s)", name, header[3],
-                            rank, rank == 1 ? "labels" : "images x height x width");
-    status = read_header(stream, header, 4 * (size_t)rank, 4);
-    if (status != DESCENT_OK)
-        return status;
-
-    char shape[64];
-    bool overflow = false;
-    idx->rank = rank;
-    idx->size = 1;
-    for (int i = 0; i < rank; i++) {
-        const uint8_t *p = header + 4 * i;
-        idx->shape[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-        overflow |= !descent_size_multiply(idx->size, idx->shape[i], &idx->size);
-    }
-    shape_text(idx, shape, sizeof shape);
-    if (!overflow && idx->size == 0)
-        return descent_fail(DESCENT_BAD_FORMAT, "%s: is empty: its header says %s", name, shape);
-    uint64_t limit = data_stream_limit(stream);
-    if (overflow || idx->size > limit)
+    if (magic[0] || magic[1])
         return descent_fail(DESCENT_BAD_FORMAT,
-                            "%s: header promises %s bytes, more than the %" PRIu64 " that its %" PRIu64
-                            " bytes can hold",
-                            name, shape, limit, data_stream_size(stream));
-    return DESCENT_OK;
-}
-
-static enum descent_status read_elements(struct data_stream *stream, struct data_idx *idx)
-{
-    const char *name = data_stream_name(stream);
-    size_t header = 4 + 4 * (size_t)idx->rank, have = 0, capacity = 0, got = 0;
-    uint64_t wanted = 4 * data_stream_size(stream) + FIRST_BLOCK;
-    do {
-        capacity = wanted < idx->size ? (size_t)wanted : idx->size;
-        uint8_t *grown = realloc(idx->bytes, capacity);
-        if (!grown)
-            return descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for %zu bytes", name, capacity);
-        idx->bytes = grown;
-        enum descent_status status = data_stream_read(stream, grown + have, capacity - have, &got);
-        if (status != DESCENT_OK)
-            return status;
-        have += got;
-        wanted *= 2;
-    } while (have == capacity && have < idx->size);
-    if (have < idx->size)
-        return descent_fail(DESCENT_BAD_FORMAT, "%s: ends at byte %zu, its header promises %zu", name,
-                            header + have, header + idx->size);
-    uint8_t beyond;
-    enum descent_status status = data_stream_read(stream, &beyond, 1, &got);
-    if (status == DESCENT_OK && got)
-        return descent_fail(DESCENT_BAD_FORMAT, "%s: goes on after the %zu bytes that its header promises",
-                            name, header + idx->size);
-    return status;
-}
-
-enum descent_status data_idx_read(struct data_stream *stream, int rank, struct data_idx *idx)
-{
-    *idx = (struct data_idx){0};
-    enum descent_status status = read_shape(stream, rank, idx);
-    if (status == DESCENT_OK)
-        status = read_elements(stream, idx);
-    if (status != DESCENT_OK) {
-        free(idx->bytes);
-        idx->bytes = NULL;
+                            "%s: starts with %02x %02x %02x %02x, expected 00 00 08 %02x of an IDX file",
+                            name, magic[0], magic[1], magic[2], magic[3], most);
+    int type = 0;
+    while (type < TYPES && types[type].code != magic[2])
+        type++;
+    if (type == TYPES)
+        return descent_fail(DESCENT_BAD_FORMAT,
+                            "%s: unknown IDX element type 0x%02X, expected 0x08, 0x09 or 0x0B .. 0x0E",
+                            name, magic[2]);
+    if (magic[3] < least || magic[3] > most)
+        return descent_fail(DESCENT_BAD_FORMAT, "%s: has %d dimensions, expected %d .. %d (%s)", name,
+                            magic[3], least, most,
+                            least == 1 ? "labels" : "images x height x width x channels");
+    array->element = types[type].element;
+    array->rank = magic[3];
+    status = read_header(stream, sizes, 4 * (size_t)array->rank);
+    if (status != DESCENT_OK)
+        return status;
+    for (int i = 0; i < array->rank; i++) {
+        const uint8_t *p = sizes + 4 * i;
+        array->shape[i] = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
     }
-    return status;
+    return data_array_read(stream, array);
 }
 
-/* Looks for DIRECTORY/STEM-idxRANK-ubyte in its four spellings. */
-static bool find(const char *directory, const char *stem, int rank, char path[PATH_MAX])
+/* ---- A directory ---- */
+
+/* How the names of the two parts begin: "train-images-idx3-ubyte". */
+static const struct {
+    const char *train, *test;
+} namings[] = {{"train", "t10k"}, {"train", "test"}, {"qmnist-train", "qmnist-test"}};
+
+enum { NAMINGS = sizeof namings / sizeof *namings };
+
+/* EMNIST's splits, with their classes in the order of its labels; those of "letters" begin at 1. */
+static const struct {
+    const char *name, *classes;
+    int lowest;
+} splits[] = {
+    {"balanced", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt", 0},
+    {"bymerge", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt", 0},
+    {"byclass", "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 0},
+    {"letters", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1},
+    {"digits", "0123456789", 0},
+    {"mnist", "0123456789", 0},
+};
+
+enum { SPLITS = sizeof splits / sizeof *splits };
+
+static const struct descent_option options[] = {
+    {.name = "split",
+     .type = DESCENT_OPTION_CHOICE,
+     .initial = "balanced",
+     .choices = "balanced|bymerge|byclass|letters|digits|mnist",
+     .help = "which of EMNIST's splits"},
+};
+
+/* Looks for DIRECTORY/STEM-CONTENT-idxRANK-TYPE in all its spellings. */
+static bool find(const char *directory, const char *stem, const char *content, char path[PATH_MAX])
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4 * TYPES * DATA_MAX_RANK; i++) {
         struct stat about;
-        int length = snprintf(path, PATH_MAX, "%s/%s%cidx%d-ubyte%s", directory, stem, i < 2 ? '-' : '.',
-                              rank, i % 2 ? ".gz" : "");
+        int rank = 1 + i / (4 * TYPES), type = i / 4 % TYPES;
+        int length = snprintf(path, PATH_MAX, "%s/%s-%s%cidx%d-%s%s", directory, stem, content,
+                              i & 2 ? '.' : '-', rank, types[type].spelled, i & 1 ? ".gz" : "");
         if (length < PATH_MAX && stat(path, &about) == 0 && S_ISREG(about.st_mode))
             return true;
     }
@@ -153,78 +120,128 @@ static bool find(const char *directory, const char *stem, int rank, char path[PA
 }
 
 /* Finds and reads one of the files; `path` is where it was. */
-static enum descent_status read_file(const char *directory, const char *stem, int rank,
-                                     struct data_idx *idx, char path[PATH_MAX])
+static enum descent_status read_file(struct data_parts *parts, const char *directory, const char *stem,
+                                     const char *content, int rank, struct data_array *array,
+                                     char path[PATH_MAX])
 {
-    if (!find(directory, stem, rank, path))
-        return descent_fail(DESCENT_NOT_FOUND, "%s: %s-idx%d-ubyte is missing, plain or .gz", directory,
-                            stem, rank);
+    if (!find(directory, stem, content, path))
+        return descent_fail(DESCENT_NOT_FOUND, "%s: %s-%s-idx%d-ubyte is missing, plain or .gz", directory,
+                            stem, content, rank);
     struct data_stream *stream;
     enum descent_status status = data_stream_open(path, &stream);
+    if (status != DESCENT_OK)
+        return status;
+    status = rank == 1 ? data_idx_read(stream, 1, 2, array) : data_idx_read(stream, 2, 4, array);
     if (status == DESCENT_OK)
-        status = data_idx_read(stream, rank, idx);
+        status = data_add_file(parts, stream);
     data_stream_close(stream);
     return status;
 }
 
-static enum descent_status read_part(const char *directory, const char *part, struct data_idx *images,
-                                     struct data_idx *labels)
+/* EMNIST's images are MNIST's mirrored at the diagonal. */
+static enum descent_status transpose(struct data_array *images, const char *path)
 {
-    char stem[32], images_path[PATH_MAX], labels_path[PATH_MAX];
-    snprintf(stem, sizeof stem, "%s-images", part);
-    enum descent_status status = read_file(directory, stem, 3, images, images_path);
-    if (status != DESCENT_OK)
-        return status;
-    snprintf(stem, sizeof stem, "%s-labels", part);
-    status = read_file(directory, stem, 1, labels, labels_path);
-    if (status != DESCENT_OK)
-        return status;
-    if (images->shape[0] != labels->shape[0])
-        return descent_fail(DESCENT_MISMATCH,
-                            "%s holds %" PRIu32 " images, but %s holds %" PRIu32 " labels", images_path,
-                            images->shape[0], labels_path, labels->shape[0]);
-    if (images->shape[1] > DATA_MAX_SIDE || images->shape[2] > DATA_MAX_SIDE)
-        return descent_fail(DESCENT_BAD_FORMAT,
-                            "%s: images of %" PRIu32 " x %" PRIu32 " pixels, at most %d a side expected",
-                            images_path, images->shape[1], images->shape[2], DATA_MAX_SIDE);
+    if (images->rank != 3 || images->element != DATA_U8 || images->shape[1] != images->shape[2])
+        return descent_fail(DESCENT_BAD_FORMAT, "%s: expected square images of bytes, as EMNIST's are",
+                            path);
+    size_t side = (size_t)images->shape[1];
+    for (uint8_t *at = images->bytes; at < images->bytes + images->size; at += side * side)
+        for (size_t y = 0; y < side; y++)
+            for (size_t x = 0; x < y; x++) {
+                uint8_t pixel = at[y * side + x];
+                at[y * side + x] = at[x * side + y];
+                at[x * side + y] = pixel;
+            }
     return DESCENT_OK;
 }
 
-static enum descent_status open_part(const char *directory, const char *part, struct data_source **source)
+/* split: EMNIST's, or negative. */
+static enum descent_status open_part(struct data_parts *parts, const char *directory, const char *stem,
+                                     int split, struct data_source **source)
 {
-    struct data_idx images = {0}, labels = {0};
-    enum descent_status status = read_part(directory, part, &images, &labels);
-    if (status == DESCENT_OK) {
-        int32_t *classes = malloc(labels.size * sizeof *classes);
-        for (size_t i = 0; classes && i < labels.size; i++)
-            classes[i] = labels.bytes[i];
-        *source = data_source_in_memory(images.shape[0], (int)images.shape[1], (int)images.shape[2], 1,
-                                        images.bytes, classes);
-        images.bytes = NULL; /* the source's now */
-        if (!*source)
-            status = DESCENT_OUT_OF_MEMORY;
-    }
-    free(images.bytes);
-    free(labels.bytes);
+    struct data_array images = {0}, labels = {0};
+    char images_path[PATH_MAX], labels_path[PATH_MAX];
+    enum descent_status status = read_file(parts, directory, stem, "images", 3, &images, images_path);
+    if (status == DESCENT_OK)
+        status = read_file(parts, directory, stem, "labels", 1, &labels, labels_path);
+    if (status == DESCENT_OK && split >= 0)
+        status = transpose(&images, images_path);
+    if (status == DESCENT_OK)
+        return data_source_of_arrays(&images, images_path, &labels, labels_path,
+                                     split >= 0 ? splits[split].lowest : 0, source);
+    data_array_free(&images);
+    data_array_free(&labels);
     return status;
+}
+
+static bool has_split(const char *directory, int split)
+{
+    char stem[32], found[PATH_MAX];
+    snprintf(stem, sizeof stem, "emnist-%s-train", splits[split].name);
+    return find(directory, stem, "images", found);
+}
+
+/* The naming of both parts, else of the training part, else -1. */
+static int find_naming(const char *path)
+{
+    char found[PATH_MAX];
+    int begun = -1;
+    for (int i = 0; i < NAMINGS; i++) {
+        if (!find(path, namings[i].train, "images", found))
+            continue;
+        if (find(path, namings[i].test, "images", found))
+            return i;
+        begun = begun < 0 ? i : begun;
+    }
+    return begun;
 }
 
 static bool recognize(const char *path)
 {
-    char found[PATH_MAX];
-    return find(path, "train-images", 3, found);
+    bool emnist = false;
+    for (int i = 0; i < SPLITS; i++)
+        emnist |= has_split(path, i);
+    return emnist || find_naming(path) >= 0;
+}
+
+static enum descent_status open_split(const char *path, int split, struct data_parts *parts)
+{
+    char train[32], test[32];
+    snprintf(train, sizeof train, "emnist-%s-train", splits[split].name);
+    snprintf(test, sizeof test, "emnist-%s-test", splits[split].name);
+    int classes = (int)strlen(splits[split].classes);
+    const char **names = descent_arena_alloc(parts->arena, (size_t)classes * sizeof *names);
+    for (int i = 0; names && i < classes; i++)
+        if (!(names[i] = descent_arena_format(parts->arena, "%c", splits[split].classes[i])))
+            names = NULL;
+    if (!names)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for its names", path);
+    parts->name = "emnist";
+    parts->classes = classes;
+    parts->class_names = names;
+    enum descent_status status = open_part(parts, path, train, split, &parts->train);
+    return status == DESCENT_OK ? open_part(parts, path, test, split, &parts->test) : status;
 }
 
 static enum descent_status open_directory(const struct data_request *request, struct data_parts *parts)
 {
-    enum descent_status status = open_part(request->path, "train", &parts->train);
-    return status == DESCENT_OK ? open_part(request->path, "t10k", &parts->test) : status;
+    const char *path = request->path;
+    int naming = find_naming(path), split = (int)request->options[0].number;
+    if (naming < 0)
+        return open_split(path, split, parts);
+    if (request->options[0].given)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: split=%s is for EMNIST, which this is not", path,
+                            splits[split].name);
+    enum descent_status status = open_part(parts, path, namings[naming].train, -1, &parts->train);
+    return status == DESCENT_OK ? open_part(parts, path, namings[naming].test, -1, &parts->test) : status;
 }
 
 const struct data_format data_format_idx = {
     .name = "idx",
-    .expects = "IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
-               "t10k-labels-idx1-ubyte, plain or .gz",
+    .expects = "a directory of IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+               "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz",
+    .options = options,
+    .option_count = sizeof options / sizeof *options,
     .recognize = recognize,
     .open = open_directory,
 };

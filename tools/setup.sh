@@ -13,6 +13,7 @@ build   command  ninja        ninja-build            ninja-build          ninja 
 build   command  pkg-config   pkg-config             pkgconf-pkg-config   pkgconf      pkgconf
 build   module   openblas     libopenblas-dev        openblas-devel       openblas     openblas
 build   module   zlib         zlib1g-dev             zlib-devel           zlib         zlib
+build   module   nettle       nettle-dev             nettle-devel         nettle       nettle
 build   module   jansson      libjansson-dev         jansson-devel        jansson      jansson
 test    command  clang        clang                  clang                clang        llvm
 test    module   cmocka       libcmocka-dev          libcmocka-devel      cmocka       cmocka

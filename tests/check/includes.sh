@@ -35,6 +35,7 @@ check()
         only["^(cblas|f77blas|lapack|lapacke|openblas_config)[.]h$"] = "base/linalg.c"
         only["^jansson[.]h$"] = "base/json.c"
         only["^zlib[.]h$"] = "data/gz.c"
+        only["^nettle/"] = "data/digest.c"
         only["stb_image[.]h$"] = "data/image.c"
         # the C library, POSIX, and the intrinsics that come with a compiler
         n = split("assert complex cpuid ctype dirent dlfcn errno fcntl fenv float fnmatch getopt glob " \
@@ -123,6 +124,7 @@ must_be_found optim/planted.c '"data/data.h"'
 must_be_found data/planted.c '"nn/nn.h"'
 must_be_found data/planted.c ' "optim/optim.h" /* why not */'
 must_be_found data/planted.c '<zlib.h>'
+must_be_found data/planted.c '<nettle/md5.h>'
 must_be_found data/planted.c '<stb/stb_image.h>'
 must_be_found models/planted.c '"optim/optim.h"'
 must_be_found models/planted.c '"data/data.h"'
@@ -134,6 +136,7 @@ must_be_found "$first_public" '"base/not_public.h"'
 must_pass base/linalg.c '<cblas.h>'
 must_pass base/json.c '<jansson.h>'
 must_pass data/gz.c '<zlib.h>'
+must_pass data/digest.c '<nettle/md5.h>'
 must_pass data/image.c '"stb/stb_image.h"'
 must_pass models/planted.c '"nn/nn.h"'
 must_pass nn/planted.c '"base/linalg.h"'

@@ -115,7 +115,8 @@ static void names_are_looked_for_in_the_documented_order(void **state)
 static void missing_name_lists_the_places_searched(void **state)
 {
     (void)state;
-    EXPECT_ERROR(DESCENT_NOT_FOUND, "mnist", "mnist not found", "DESCENT_DATA is not set", "four files");
+    EXPECT_ERROR(DESCENT_NOT_FOUND, "mnist", "mnist not found", "DESCENT_DATA is not set",
+                 "fetch.sh mnist");
     setenv("DESCENT_DATA", "/own/place", 1);
     setenv("XDG_CACHE_HOME", "/some/cache", 1);
     EXPECT_ERROR(DESCENT_NOT_FOUND, "mnist", "./mnist", "/own/place/mnist", "/some/cache/descent/mnist",
@@ -127,12 +128,14 @@ static void known_names_come_with_a_way_to_get_them(void **state)
     (void)state;
     int count;
     const struct data_known *known = data_known(&count);
-    assert_int_equal(count, 2);
+    assert_int_equal(count, 7);
     for (int i = 0; i < count; i++) {
         assert_true(known[i].name && known[i].summary && known[i].supply);
-        assert_string_equal(known[i].files[0], "train-images-idx3-ubyte.gz");
-        assert_null(known[i].files[4]);
-        assert_non_null(known[i].class_names[known[i].classes - 1]);
+        assert_true(!known[i].classes == !known[i].class_names);
+        int files = 0;
+        while (known[i].files[files].name)
+            files++;
+        assert_true(files > 0 && files < 13);
     }
 }
 
@@ -141,7 +144,7 @@ static void unknown_name_suggests_the_nearest(void **state)
     (void)state;
     EXPECT_ERROR(DESCENT_NOT_FOUND, "fashon-mnist", "'fashon-mnist'", "did you mean 'fashion-mnist'");
     EXPECT_ERROR(DESCENT_NOT_FOUND, "/no/such/directory", "/no/such/directory", "no such path");
-    EXPECT_ERROR(DESCENT_NOT_FOUND, "", "''", "known: fashion-mnist, mnist");
+    EXPECT_ERROR(DESCENT_NOT_FOUND, "", "''", "known: cifar-10, cifar-100");
 }
 
 static void path_without_data_says_what_it_should_hold(void **state)

@@ -7,22 +7,22 @@
 static const char sample_labels[] = "../data/sample/fashion-mnist/t10k-labels-idx1-ubyte.gz";
 
 /* Reads `size` bytes as if they were the file "memory". */
-static enum descent_status read_bytes(const void *bytes, size_t size, int rank, struct data_idx *idx)
+static enum descent_status read_bytes(const void *bytes, size_t size, int rank, struct data_array *idx)
 {
     struct data_stream *stream;
     FILE *file = size ? fmemopen((void *)(uintptr_t)bytes, size, "rb") : fopen("/dev/null", "rb");
     assert_non_null(file);
     enum descent_status status = data_stream_over(file, "memory", size, &stream);
-    *idx = (struct data_idx){0};
+    *idx = (struct data_array){0};
     if (status == DESCENT_OK)
-        status = data_idx_read(stream, rank, idx);
+        status = data_idx_read(stream, rank, rank, idx);
     data_stream_close(stream);
     return status;
 }
 
 static void expect_error(const struct bytes *file, int rank, const char *const *words)
 {
-    struct data_idx idx;
+    struct data_array idx;
     assert_int_not_equal(read_bytes(file->at, file->size, rank, &idx), DESCENT_OK);
     assert_null(idx.bytes);
     for (; *words; words++)
@@ -50,7 +50,7 @@ static void plain_and_gzipped_files_read_alike(void **state)
     struct bytes plain = idx_images(5, 3, 2), zipped = gzip_stored(&plain);
     for (int i = 0; i < 2; i++) {
         const struct bytes *file = i ? &zipped : &plain;
-        struct data_idx idx;
+        struct data_array idx;
         assert_int_equal(read_bytes(file->at, file->size, 3, &idx), DESCENT_OK);
         assert_int_equal(idx.rank, 3);
         assert_int_equal(idx.shape[0], 5);
@@ -71,7 +71,7 @@ static void gzip_members_are_read_one_after_the_other(void **state)
     struct bytes file = gzip_stored(&first), rest = gzip_stored(&second);
     memcpy(file.at + file.size, rest.at, rest.size);
     file.size += rest.size;
-    struct data_idx idx;
+    struct data_array idx;
     assert_int_equal(read_bytes(file.at, file.size, 3, &idx), DESCENT_OK);
     assert_memory_equal(idx.bytes, whole.at + 16, 30);
     free(idx.bytes);
@@ -81,7 +81,7 @@ static void truncated_file_is_an_error_naming_the_offset(void **state)
 {
     (void)state;
     struct bytes plain = idx_images(5, 3, 2), stored = gzip_stored(&plain), real = load_sample();
-    struct data_idx idx;
+    struct data_array idx;
     const struct {
         const struct bytes *file;
         int rank;
@@ -134,7 +134,7 @@ static void wrong_headers_say_what_was_expected(void **state)
     struct bytes file = idx_images(5, 3, 2);
     EXPECT_ERROR(&file, 1, "3 dimensions", "expected 1");
     file.at[2] = 0x0D;
-    EXPECT_ERROR(&file, 3, "0x0D", "float32", "not supported", "0x08");
+    EXPECT_ERROR(&file, 3, "promises 5 x 3 x 2 float32 numbers", "46 bytes");
     file.at[2] = 0x77;
     EXPECT_ERROR(&file, 3, "0x77", "unknown", "0x08");
     memcpy(file.at, "\x89PNG", 4);
@@ -161,12 +161,15 @@ static void promises_beyond_the_file_are_refused_before_memory_is_taken(void **s
 static void single_flipped_bytes_are_found(void **state)
 {
     (void)state;
-    struct data_idx good, idx;
+    struct data_array good, idx;
     struct bytes plain = idx_images(5, 3, 2), zipped = load_sample();
     for (size_t i = 0; i < 16; i++) {
         for (int bit = 0; bit < 8; bit++) {
             plain.at[i] ^= (uint8_t)(1 << bit);
-            assert_int_not_equal(read_bytes(plain.at, plain.size, 3, &idx), DESCENT_OK);
+            enum descent_status status = read_bytes(plain.at, plain.size, 3, &idx);
+            bool is_signed = plain.at[2] == 9; /* another type of one byte */
+            assert_true((status == DESCENT_OK) == is_signed);
+            data_array_free(&idx);
             plain.at[i] ^= (uint8_t)(1 << bit);
         }
     }
@@ -199,7 +202,7 @@ static void random_mutations_never_crash(void **state)
         if (descent_random_below(&random, 4) == 0)
             file.size = (size_t)descent_random_below(&random, file.size + 8);
         int rank = round % 3 == 2 ? 1 : 3;
-        struct data_idx idx;
+        struct data_array idx;
         if (read_bytes(file.at, file.size, rank, &idx) == DESCENT_OK) {
             accepted++;
             size_t product = idx.shape[0];

@@ -5,12 +5,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (int rank = 1; size > 0 && rank <= IDX_MAX_RANK; rank += 2) {
+    for (int rank = 1; size > 0 && rank <= DATA_MAX_RANK; rank += 2) {
         struct data_stream *stream;
-        struct data_idx idx = {0};
+        struct data_array idx = {0};
         FILE *file = fmemopen((void *)(uintptr_t)data, size, "rb");
         fuzz_expect(file && data_stream_over(file, "fuzz", size, &stream) == DESCENT_OK);
-        if (data_idx_read(stream, rank, &idx) == DESCENT_OK) {
+        if (data_idx_read(stream, rank, rank, &idx) == DESCENT_OK) {
             size_t product = 1, got;
             uint8_t beyond;
             for (int i = 0; i < rank; i++)
