@@ -5,8 +5,10 @@
  *     struct data_view *train, *validation;
  *     if (data_open("fashion-mnist", &set) || data_split(set, 0.1, 1, &train, &validation))
  *         return fprintf(stderr, "%s\n", descent_error()), 1;
- *     struct data_loader *loader = data_loader_new(train, &(struct data_loader_options){.batch = 64,
- * .shuffle = true}); for (int64_t epoch = 0; epoch < 5; epoch++) { struct data_batch batch;
+ *     struct data_loader *loader =
+ *         data_loader_new(train, &(struct data_loader_options){.batch = 64, .order = DATA_SHUFFLED});
+ *     for (int64_t epoch = 0; epoch < 5; epoch++) {
+ *         struct data_batch batch;
  *         data_loader_start(loader, epoch);
  *         while (data_loader_next(loader, &batch) > 0)
  *             ... batch.x, batch.labels, batch.n ...
@@ -20,6 +22,7 @@
 #define DESCENT_DATA_DATA_H
 
 #include "base/pool.h"
+#include "base/spec.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -114,39 +117,81 @@ void data_view_free(struct data_view *view);
 /* Sample i of 0 .. data_view_count - 1. x: height x width x channels, normalized; label may be NULL. */
 enum descent_status data_sample(const struct data_view *view, int64_t i, float *x, int32_t *label);
 
-struct data_loader_options {
-    int batch;                 /* samples a batch, at least 1 */
-    bool shuffle;              /* a new order each epoch; otherwise the view's order */
-    bool drop_last;            /* leave out the last batch where it is short */
-    uint64_t seed;             /* of the order */
-    struct descent_pool *pool; /* decodes in parallel, NULL: on the calling thread; never changes a bit */
+/* ---- Augmentation ----
+ * Random changes of training images, named by specs: "crop:pad=4+flip+cutout:size=8" crops, flips, then
+ * cuts out. What happens to an image is a function of (seed, epoch, sample) alone. */
+
+/* What there is, for lists and help. */
+struct data_augmentation_info {
+    const char *name;    /* "crop" */
+    const char *summary; /* "a window of the image's size, somewhere in the padded image" */
+    const char *paper;   /* where it comes from, and what PyTorch calls it */
+    const struct descent_option *options;
+    int option_count;
 };
+
+/* The i-th from 0, NULL past the end. */
+const struct data_augmentation_info *data_augmentation(int i);
+
+/* ---- Loader ---- */
+
+/* Which samples an epoch takes, and when: a function of (seed, epoch) alone. However it is, an epoch is as
+ * many samples as the view has. */
+enum data_order {
+    DATA_IN_ORDER,         /* each once, as the view has them */
+    DATA_SHUFFLED,         /* each once, in a new order each epoch */
+    DATA_WITH_REPLACEMENT, /* each draw is from all of them */
+    DATA_BALANCED,         /* every class equally often, to within one: a common class gives a part of its
+                              samples, other ones each epoch; a rare one gives all, again and again */
+};
+
+/* "fixed", "shuffled", "replacement", "balanced"; NULL after the last. */
+extern const char *const data_order_names[];
+
+struct data_loader_options {
+    int batch; /* samples a batch, at least 1 */
+    enum data_order order;
+    bool drop_last;      /* leave out the last batch where it is short */
+    uint64_t seed;       /* of order and augmentation */
+    int workers;         /* threads that prepare the next batches meanwhile, 0 .. DATA_MAX_WORKERS; 0: the
+                            caller prepares each when it asks. Never changes a bit */
+    const char *augment; /* a spec; NULL: images as they are */
+};
+
+enum { DATA_MAX_WORKERS = 64 };
 
 struct data_loader;
 
 /* A loader of the view's samples, at the start of epoch 0. NULL on failure. */
 struct data_loader *data_loader_new(const struct data_view *view,
                                     const struct data_loader_options *options);
+
+/* At any moment; batches being prepared are waited for. */
 void data_loader_free(struct data_loader *loader);
 
 /* Batches in an epoch. */
 int64_t data_loader_batches(const struct data_loader *loader);
 
-/* Begins an epoch: every sample exactly once, in an order that is a function of (seed, epoch) alone. */
+/* Whether it mixes images and their labels (mixup, CutMix): then batches have targets. */
+bool data_loader_mixes(const struct data_loader *loader);
+
+/* Begins an epoch, at its first batch. */
 void data_loader_start(struct data_loader *loader, int64_t epoch);
 
 /* n samples; the memory is the loader's, valid until its next call. */
 struct data_batch {
     const float *x; /* n x height x width x channels, (pixel / 255 - mean) / deviation of its channel */
-    const int32_t *labels; /* n */
+    const int32_t *labels; /* n; of a mixed image, the class with the larger share */
+    const float *targets;  /* n x classes, each row adds up to 1; NULL unless data_loader_mixes */
     int n;
 };
 
-/* The next batch: how many samples it holds, 0 at the end of the epoch, -1 on error. */
+/* The next batch: how many samples it holds, 0 at the end of the epoch, -1 on error, which a worker's is
+ * too. */
 int data_loader_next(struct data_loader *loader, struct data_batch *batch);
 
 /* The position in the epoch: batches delivered so far, 0 .. data_loader_batches. To resume, start the epoch
- * and seek. */
+ * and seek: the next batch is the one that would have been next. */
 int64_t data_loader_position(const struct data_loader *loader);
 enum descent_status data_loader_seek(struct data_loader *loader, int64_t position);
 

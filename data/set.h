@@ -25,7 +25,4 @@ struct data_view {
 enum descent_status data_set_new(const char *name, const char *path, struct data_parts *parts,
                                  struct data_set **set);
 
-/* Sample i of the view's part as float32, over a scratch of its size in bytes. */
-enum descent_status data_decode(const struct data_view *view, uint32_t sample, uint8_t *scratch, float *x);
-
 #endif

@@ -23,7 +23,7 @@ int main(int argc, char **argv)
         return fail();
     struct data_info info = *data_describe(set);
     struct data_view *view[] = {data_view_train(set), data_view_test(set)};
-    struct data_loader_options options = {.batch = 64, .shuffle = true};
+    struct data_loader_options options = {.batch = 64, .order = DATA_SHUFFLED};
     struct data_loader *train = data_loader_new(view[0], &options);
     struct data_loader *test = data_loader_new(view[1], &options);
 

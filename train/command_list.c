@@ -105,6 +105,18 @@ static bool get_data(int i, struct entry *entry)
     return true;
 }
 
+static bool get_augmentation(int i, struct entry *entry)
+{
+    const struct data_augmentation_info *info = data_augmentation(i);
+    if (info)
+        *entry = (struct entry){.name = info->name,
+                                .summary = info->summary,
+                                .paper = info->paper,
+                                .options = info->options,
+                                .option_count = info->option_count};
+    return info != NULL;
+}
+
 static bool get_initializer(int i, struct entry *entry)
 {
     const struct nn_initializer_info *info = nn_initializer(i);
@@ -118,6 +130,7 @@ static const struct shelf shelves[] = {
     {"optimizers", "optimizer", get_optimizer},
     {"schedules", "schedule", get_schedule},
     {"datasets", "dataset", get_data},
+    {"augmentations", "augmentation", get_augmentation},
     {"initializers", "initializer", get_initializer},
 };
 

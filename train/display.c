@@ -127,6 +127,8 @@ static void print_training(FILE *stream, const struct train_start *start)
     if (weight_decay(optim_spec(start->optim)) != 0)
         fprintf(stream,
                 "           weight decay leaves out biases and norm parameters, unless decay_all=yes\n");
+    if (config->augment)
+        fprintf(stream, "augment    %s\n", config->augment);
     fprintf(stream, "schedule   %s over %lld steps, %lld an epoch\n", config->schedule,
             (long long)start->steps, (long long)start->steps_per_epoch);
     fprintf(stream, "batch      %s%d", config->batch == 0 ? "the whole training set, " : "", start->batch);

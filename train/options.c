@@ -14,6 +14,7 @@ enum kind {
     COUNT,        /* int in [min, max] */
     COUNT_OR_ALL, /* as COUNT, and "all" is 0 */
     SEED,         /* uint64_t in [min, max] */
+    ORDER,        /* enum data_order, by its name */
     REAL,         /* double in [min, max) */
     YES,          /* sets a bool */
     NO,           /* clears it */
@@ -35,6 +36,8 @@ struct row {
 static const struct row rows[] = {
     {"What to train", "data", "NAME|PATH", TEXT, AT(config.data), "fashion-mnist", 0, 0,
      "data set: a name that 'train list datasets' shows, or a directory"},
+    {NULL, "augment", "SPEC", TEXT, AT(config.augment), NULL, 0, 0,
+     "random changes of training images, as crop+flip; see 'train list augmentations'"},
     {NULL, "model", "SPEC", TEXT, AT(config.model), "lenet5", 0, 0, "network; see 'train list models'"},
     {NULL, "optimizer", "SPEC", TEXT, AT(config.optimizer), "adam", 0, 0,
      "update rule; see 'train list optimizers'"},
@@ -53,6 +56,9 @@ static const struct row rows[] = {
     {NULL, "drop-last", NULL, YES, AT(config.drop_last), NULL, 0, 0,
      "leave out an epoch's last batch where it is short"},
     {NULL, "keep-last", NULL, NO, AT(config.drop_last), NULL, 0, 0, "train on it too (the default)"},
+    {NULL, "order", "HOW", ORDER, AT(config.order), "shuffled", 0, 0,
+     "what an epoch takes: fixed, shuffled, replacement (each image drawn from all), balanced (all classes "
+     "equally often)"},
     {NULL, "clip", "NORM", REAL, AT(config.clip), "0", 0, INFINITY,
      "scale gradients down to this global norm; 0: off"},
     {NULL, "label-smoothing", "E", REAL, AT(config.label_smoothing), "0", 0, 1,
@@ -61,6 +67,8 @@ static const struct row rows[] = {
      "of initial weights, order, split and dropout; same seed, same bits"},
     {NULL, "threads", "N", COUNT, AT(config.threads), NULL, 1, DESCENT_MAX_THREADS,
      "never changes a result (default: the CPUs it may use)"},
+    {NULL, "workers", "N", COUNT, AT(config.workers), "1", 0, DATA_MAX_WORKERS,
+     "threads that prepare the next batches meanwhile; 0: none; never changes a result"},
 
     {"How to judge", "validation", "FRACTION", REAL, AT(config.validation), "0", 0, 1,
      "hold out this part of the training set; the test set is then read once, at the end"},
@@ -124,6 +132,13 @@ static enum descent_status set(const struct row *row, const char *text, struct t
             return DESCENT_OK;
         }
         break;
+    case ORDER:
+        for (int i = 0; data_order_names[i]; i++)
+            if (strcmp(text, data_order_names[i]) == 0) {
+                *(enum data_order *)field = (enum data_order)i;
+                return DESCENT_OK;
+            }
+        return fail_value(row, text, "fixed, shuffled, replacement or balanced");
     default:
         break;
     }

@@ -21,7 +21,7 @@ struct run {
     struct data_view *train, *validation, *test; /* validation: NULL if there is no such part */
     struct data_loader *train_loader, *validation_loader, *test_loader;
     nn_graph *graph;
-    nn_node *input, *labels, *logits;
+    nn_node *input, *labels, *targets, *logits; /* targets: of mixed images, or NULL */
     nn_plan *train_plan, *eval_plan;
     struct optim *optim;
     struct rundir *rundir;
@@ -37,10 +37,14 @@ struct tally {
 /* ---- Setting up ---- */
 
 static struct data_loader *new_loader(const struct run *run, const struct data_view *view, int batch,
-                                      bool shuffle)
+                                      bool training)
 {
-    const struct data_loader_options options = {
-        .batch = batch, .shuffle = shuffle, .seed = run->config->seed, .pool = run->pool};
+    const struct train_config *config = run->config;
+    const struct data_loader_options options = {.batch = batch,
+                                                .order = training ? config->order : DATA_IN_ORDER,
+                                                .seed = config->seed,
+                                                .workers = config->workers,
+                                                .augment = training ? config->augment : NULL};
     return data_loader_new(view, &options);
 }
 
@@ -93,10 +97,12 @@ static enum descent_status open_data(struct run *run)
     if (status != DESCENT_OK)
         return status;
     run->train_loader = new_loader(run, run->train, start->micro_batch, true);
+    if (!run->train_loader)
+        return DESCENT_BAD_ARGUMENT;
     run->test_loader = new_loader(run, run->test, config->eval_batch, false);
     if (run->validation)
         run->validation_loader = new_loader(run, run->validation, config->eval_batch, false);
-    bool made = run->train_loader && run->test_loader && (run->validation_loader || !run->validation);
+    bool made = run->test_loader && (run->validation_loader || !run->validation);
     return made ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }
 
@@ -129,9 +135,11 @@ static enum descent_status build_network(struct run *run)
         run->start.layers++;
     run->labels = nn_labels(run->graph, data->classes);
     nn_node *eval_loss = nn_softmax_cross_entropy(run->logits, run->labels), *train_loss = eval_loss;
-    if (config->label_smoothing > 0)
-        train_loss =
-            nn_softmax_cross_entropy(run->logits, run->labels, .label_smoothing = config->label_smoothing);
+    if (data_loader_mixes(run->train_loader))
+        run->targets = nn_input(run->graph, data->classes, 1, 1);
+    if (config->label_smoothing > 0 || run->targets)
+        train_loss = nn_softmax_cross_entropy(run->logits, run->targets ? run->targets : run->labels,
+                                              .label_smoothing = config->label_smoothing);
     enum descent_status status = freeze(run);
     if (status != DESCENT_OK)
         return status;
@@ -228,6 +236,8 @@ static enum descent_status forward(struct run *run, nn_plan *plan, struct data_l
         return *n == 0 ? DESCENT_OK : DESCENT_IO_ERROR;
     nn_feed(plan, run->input, batch.x);
     nn_feed(plan, run->labels, batch.labels);
+    if (batch.targets)
+        nn_feed(plan, run->targets, batch.targets);
     enum descent_status status = nn_forward(plan, *n);
     if (status != DESCENT_OK)
         return status;

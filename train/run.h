@@ -15,18 +15,21 @@
 struct train_config {
     const char *data;                         /* what data_open takes */
     const char *model, *optimizer, *schedule; /* spec strings */
+    const char *augment;                      /* of training images: a spec, or NULL */
     const char *weights;                      /* a .safetensors file to start from, or NULL */
     const char *freeze;                       /* a shell pattern on parameter names, or NULL */
     const char *out;                          /* the run directory to make; NULL: none */
     bool number_out;                          /* make out-1, or out-2 if that is taken, ... */
     bool force;                               /* overwrite a run in `out` */
     int epochs;
-    int batch;         /* samples an optimizer step; 0: the whole training set */
-    int micro_batch;   /* samples a forward pass; 0: batch, or 256 when that is the whole training set */
-    int eval_batch;    /* samples a forward pass of evaluation */
-    bool drop_last;    /* leave out an epoch's last batch where it is short */
-    double validation; /* fraction of the training set; 0: none */
-    double clip;       /* global gradient norm; 0: off */
+    int batch;       /* samples an optimizer step; 0: the whole training set */
+    int micro_batch; /* samples a forward pass; 0: batch, or 256 when that is the whole training set */
+    int eval_batch;  /* samples a forward pass of evaluation */
+    bool drop_last;  /* leave out an epoch's last batch where it is short */
+    enum data_order order;  /* of an epoch's samples */
+    int workers;            /* threads that prepare batches ahead; 0: none */
+    double validation;      /* fraction of the training set; 0: none */
+    double clip;            /* global gradient norm; 0: off */
     double label_smoothing; /* of the training loss, not of the evaluated one */
     uint64_t seed;
     int threads;

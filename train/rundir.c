@@ -96,6 +96,7 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_text(json, "model", config->model);
     descent_json_set_text(json, "optimizer", optim_spec(start->optim));
     descent_json_set_text(json, "schedule", config->schedule);
+    descent_json_set_text(json, "augment", config->augment);
     descent_json_set_text(json, "weights", config->weights);
     descent_json_set_text(json, "freeze", config->freeze);
     descent_json_set_integer(json, "epochs", config->epochs);
@@ -103,11 +104,13 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_integer(json, "micro_batch", start->micro_batch);
     descent_json_set_integer(json, "eval_batch", config->eval_batch);
     descent_json_set_flag(json, "drop_last", config->drop_last);
+    descent_json_set_text(json, "order", data_order_names[config->order]);
     descent_json_set_number(json, "validation", config->validation);
     descent_json_set_number(json, "clip", config->clip);
     descent_json_set_number(json, "label_smoothing", config->label_smoothing);
     descent_json_set_integer(json, "seed", (int64_t)config->seed);
     descent_json_set_integer(json, "threads", config->threads);
+    descent_json_set_integer(json, "workers", config->workers);
     descent_json_set_integer(json, "log_every", config->log_every);
     return json;
 }

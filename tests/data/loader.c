@@ -1,9 +1,11 @@
-/* The loader: each epoch a permutation, the same bits for any number of threads, and a position that can be
- * resumed. */
+/* The loader: the orders of an epoch, the same bits for any number of workers, a position that can be
+ * resumed, errors wherever they happen. What augmentations do is in augment.c. */
 #include "tests/data/memory_set.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define EVERYTHING "crop+flip+alternating_flip+vertical_flip+cutout:size=3"
 
 enum { COUNT = 1001, SIDE = 9, SAMPLE = SIDE * SIDE * 3 };
 
@@ -62,7 +64,7 @@ static void every_sample_comes_exactly_once_an_epoch(void **state)
 {
     struct data_loader *loader =
         loader_new(((struct fixture *)*state)->view,
-                   (struct data_loader_options){.batch = 64, .shuffle = true, .seed = 3});
+                   (struct data_loader_options){.batch = 64, .order = DATA_SHUFFLED, .seed = 3});
     for (int epoch = 0; epoch < 3; epoch++) {
         int64_t order[COUNT];
         int seen[COUNT] = {0};
@@ -79,7 +81,7 @@ static void order_is_a_function_of_seed_and_epoch(void **state)
 {
     const struct data_view *view = ((struct fixture *)*state)->view;
     int64_t first[COUNT], other[COUNT];
-    struct data_loader_options options = {.batch = 64, .shuffle = true, .seed = 3};
+    struct data_loader_options options = {.batch = 64, .order = DATA_SHUFFLED, .seed = 3};
     struct data_loader *loader = loader_new(view, options);
     read_epoch(*state, loader, 5, first);
     read_epoch(*state, loader, 6, other);
@@ -112,29 +114,35 @@ static void without_shuffling_the_order_is_the_views(void **state)
     data_loader_free(loader);
 }
 
-static void batches_are_bit_identical_for_any_thread_count(void **state)
+/* All that a batch can hold, of every order, with everything that augments. */
+static void batches_are_bit_identical_for_any_number_of_workers(void **state)
 {
-    const struct data_view *view = ((struct fixture *)*state)->view;
-    const struct data_loader_options options = {.batch = 300, .shuffle = true, .seed = 1};
-    struct data_loader *alone = loader_new(view, options);
-    for (int threads = 1; threads <= 8; threads = threads < 3 ? threads + 1 : threads + 5) {
-        struct data_loader_options with_pool = options;
-        with_pool.pool = descent_pool_new(threads);
-        assert_non_null(with_pool.pool);
-        struct data_loader *loader = loader_new(view, with_pool);
-        struct data_batch expected, batch;
-        data_loader_start(alone, 1);
-        data_loader_start(loader, 1);
-        while (data_loader_next(alone, &expected) > 0) {
-            assert_int_equal(data_loader_next(loader, &batch), expected.n);
-            assert_memory_equal(batch.x, expected.x, (size_t)expected.n * SAMPLE * sizeof(float));
-            assert_memory_equal(batch.labels, expected.labels, (size_t)expected.n * sizeof(int32_t));
+    const struct fixture *fixture = *state;
+    static const char *const specs[] = {NULL, EVERYTHING};
+    const size_t classes = 10;
+    for (int k = 0; k < 2 * (DATA_BALANCED + 1); k++) {
+        struct data_loader_options options = {
+            .batch = 60, .order = (enum data_order)(k / 2), .seed = 1, .augment = specs[k % 2]};
+        struct data_loader *alone = loader_new(fixture->view, options);
+        for (options.workers = 1; options.workers <= 4; options.workers *= 2) {
+            struct data_loader *loader = loader_new(fixture->view, options);
+            struct data_batch expected, batch;
+            data_loader_start(alone, 1);
+            data_loader_start(loader, 1);
+            while (data_loader_next(alone, &expected) > 0) {
+                assert_int_equal(data_loader_next(loader, &batch), expected.n);
+                size_t n = (size_t)expected.n;
+                assert_memory_equal(batch.x, expected.x, n * SAMPLE * sizeof(float));
+                assert_memory_equal(batch.labels, expected.labels, n * sizeof(int32_t));
+                assert_true(!batch.targets == !expected.targets);
+                if (batch.targets)
+                    assert_memory_equal(batch.targets, expected.targets, n * classes * sizeof(float));
+            }
+            assert_int_equal(data_loader_next(loader, &batch), 0);
+            data_loader_free(loader);
         }
-        assert_int_equal(data_loader_next(loader, &batch), 0);
-        data_loader_free(loader);
-        descent_pool_free(with_pool.pool);
+        data_loader_free(alone);
     }
-    data_loader_free(alone);
 }
 
 static void short_last_batch_is_kept_or_dropped(void **state)
@@ -150,7 +158,7 @@ static void short_last_batch_is_kept_or_dropped(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct data_loader *loader = loader_new(
             view, (struct data_loader_options){
-                      .batch = cases[i].batch, .drop_last = cases[i].drop_last, .shuffle = true});
+                      .batch = cases[i].batch, .drop_last = cases[i].drop_last, .order = DATA_SHUFFLED});
         assert_int_equal(data_loader_batches(loader), cases[i].batches);
         struct data_batch batch;
         int64_t batches = 0;
@@ -166,8 +174,11 @@ static void short_last_batch_is_kept_or_dropped(void **state)
 static void seeking_continues_with_the_very_next_batch(void **state)
 {
     const struct data_view *view = ((struct fixture *)*state)->view;
-    const struct data_loader_options options = {.batch = 100, .shuffle = true, .seed = 1};
-    struct data_loader *straight = loader_new(view, options), *resumed = loader_new(view, options);
+    struct data_loader_options options = {
+        .batch = 100, .order = DATA_SHUFFLED, .seed = 1, .augment = EVERYTHING};
+    struct data_loader *straight = loader_new(view, options);
+    options.workers = 2;
+    struct data_loader *resumed = loader_new(view, options);
     struct data_batch expected, batch;
     data_loader_start(straight, 4);
     for (int64_t position = 0; position < data_loader_batches(straight); position++) {
@@ -178,6 +189,17 @@ static void seeking_continues_with_the_very_next_batch(void **state)
         assert_int_equal(data_loader_next(resumed, &batch), expected.n);
         assert_memory_equal(batch.x, expected.x, (size_t)expected.n * SAMPLE * sizeof(float));
     }
+    /* Also by a loader that has seen nothing else, and back again in the middle. */
+    struct data_loader *fresh = loader_new(view, options);
+    data_loader_start(straight, 7);
+    data_loader_start(fresh, 7);
+    assert_int_equal(data_loader_seek(straight, 5), DESCENT_OK);
+    assert_int_equal(data_loader_seek(fresh, 5), DESCENT_OK);
+    while (data_loader_next(straight, &expected) > 0) {
+        assert_int_equal(data_loader_next(fresh, &batch), expected.n);
+        assert_memory_equal(batch.x, expected.x, (size_t)expected.n * SAMPLE * sizeof(float));
+    }
+    data_loader_free(fresh);
     assert_int_equal(data_loader_seek(resumed, 11), DESCENT_OK);
     assert_int_equal(data_loader_next(resumed, &batch), 0);
     assert_int_equal(data_loader_seek(resumed, 12), DESCENT_BAD_ARGUMENT);
@@ -250,7 +272,7 @@ static void failing_free(struct data_source *source)
     data_source_free(((struct failing *)source)->good);
 }
 
-static void first_unreadable_sample_is_reported_whichever_thread_met_it(void **state)
+static void unreadable_sample_is_reported_in_its_turn_whoever_met_it(void **state)
 {
     (void)state;
     struct failing failing = {.good = memory_source(1000, SIDE, SIDE, NULL)};
@@ -262,10 +284,9 @@ static void first_unreadable_sample_is_reported_whichever_thread_met_it(void **s
     assert_int_equal(data_set_new("failing", "failing", &parts, &set), DESCENT_OK);
     failing.broken = true;
     struct data_view *view = data_view_train(set);
-    for (int threads = 1; threads <= 3; threads++) {
-        struct descent_pool *pool = descent_pool_new(threads);
+    for (int workers = 0; workers <= 3; workers++) {
         struct data_loader *loader =
-            loader_new(view, (struct data_loader_options){.batch = 500, .pool = pool});
+            loader_new(view, (struct data_loader_options){.batch = 500, .workers = workers});
         struct data_batch batch;
         assert_int_equal(data_loader_next(loader, &batch), 500);
         descent_fail(DESCENT_OK, "something else");
@@ -273,10 +294,87 @@ static void first_unreadable_sample_is_reported_whichever_thread_met_it(void **s
         assert_string_equal(descent_error(), "sample 750 is unreadable");
         assert_int_equal(data_loader_position(loader), 1);
         data_loader_free(loader);
-        descent_pool_free(pool);
     }
     data_view_free(view);
     data_free(set);
+}
+
+static void with_replacement_samples_repeat_and_every_one_comes_in_time(void **state)
+{
+    struct data_loader *loader =
+        loader_new(((struct fixture *)*state)->view,
+                   (struct data_loader_options){.batch = 64, .order = DATA_WITH_REPLACEMENT, .seed = 3});
+    int seen[COUNT] = {0}, missing = 0;
+    for (int epoch = 0; epoch < 12; epoch++) {
+        int64_t order[COUNT];
+        assert_int_equal(read_epoch(*state, loader, epoch, order), COUNT);
+        for (int i = 0; i < COUNT; i++)
+            seen[order[i]]++;
+        if (epoch == 0) {
+            for (int i = 0; i < COUNT; i++)
+                missing += !seen[i];
+            assert_in_range(missing, COUNT * 0.33, COUNT * 0.41); /* 1 / e */
+        }
+    }
+    for (int i = 0; i < COUNT; i++)
+        assert_in_range(seen[i], 1, 40); /* 12 expected */
+    data_loader_free(loader);
+}
+
+/* 900 samples of class 0, 70 of class 1, 30 of class 3, none of class 2. */
+static void balanced_epochs_give_every_class_the_same_share(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 1000, CLASSES = 4 };
+    static const int size[CLASSES] = {900, 70, 0, 30};
+    int32_t labels[SAMPLES];
+    for (int i = 0; i < SAMPLES; i++)
+        labels[i] = i < size[0] ? 0 : i < size[0] + size[1] ? 1 : 3;
+    struct data_set *set = memory_set(SAMPLES, SIDE, SIDE, labels);
+    struct data_view *view = data_view_train(set);
+    struct data_loader *loader =
+        loader_new(view, (struct data_loader_options){.batch = 100, .order = DATA_BALANCED, .seed = 3});
+    int ever[SAMPLES] = {0}, extra[CLASSES] = {0};
+    for (int epoch = 0; epoch < 30; epoch++) {
+        int seen[SAMPLES] = {0}, of_class[CLASSES] = {0}, first[CLASSES] = {0};
+        struct data_batch batch;
+        data_loader_start(loader, epoch);
+        while (data_loader_next(loader, &batch) > 0)
+            for (int i = 0; i < batch.n; i++) {
+                int64_t number = number_of(set, batch.x + (size_t)i * SAMPLE);
+                assert_int_equal(batch.labels[i], labels[number]);
+                seen[number]++, ever[number]++, of_class[labels[number]]++;
+                first[labels[number]] += data_loader_position(loader) == 1;
+            }
+        for (int c = 0; c < CLASSES; c++) {
+            if (size[c] > 0)
+                assert_in_range(of_class[c], 333, 334);
+            extra[c] += of_class[c] == 334;
+            assert_in_range(first[c], size[c] > 0 ? 15 : 0, size[c] > 0 ? 55 : 0); /* mixed, not in turn */
+        }
+        for (int i = 0; i < SAMPLES; i++) /* each sample of a class as often as the others, to within one */
+            assert_in_range(seen[i], 333 / size[labels[i]], 334 / size[labels[i]] + 1);
+    }
+    for (int c = 0; c < CLASSES; c++)
+        assert_int_equal(extra[c], size[c] > 0 ? 10 : 0); /* each class in its turn */
+    for (int i = 0; i < SAMPLES; i++)
+        assert_true(ever[i] > 0);
+    data_loader_free(loader);
+    data_view_free(view);
+    data_free(set);
+}
+
+static void loader_can_be_freed_at_any_moment(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    for (int taken = 0; taken < 6; taken++) {
+        struct data_loader *loader = loader_new(
+            view, (struct data_loader_options){.batch = 200, .workers = 3, .augment = EVERYTHING});
+        struct data_batch batch;
+        for (int i = 0; i < taken; i++)
+            assert_int_equal(data_loader_next(loader, &batch), i < 5 ? 200 : 1);
+        data_loader_free(loader);
+    }
 }
 
 static void impossible_options_are_refused(void **state)
@@ -285,6 +383,10 @@ static void impossible_options_are_refused(void **state)
     assert_null(data_loader_new(view, &(struct data_loader_options){.batch = 0}));
     assert_non_null(strstr(descent_error(), "batch 0"));
     assert_null(data_loader_new(view, &(struct data_loader_options){.batch = -5}));
+    assert_null(data_loader_new(view, &(struct data_loader_options){.batch = 1, .workers = -1}));
+    assert_non_null(strstr(descent_error(), "-1 workers"));
+    assert_null(data_loader_new(view, &(struct data_loader_options){.batch = 1, .augment = "corp"}));
+    assert_non_null(strstr(descent_error(), "did you mean 'crop'"));
     assert_null(data_loader_new(view, &(struct data_loader_options){.batch = 1002, .drop_last = true}));
     assert_non_null(strstr(descent_error(), "1001"));
 }
@@ -295,12 +397,15 @@ int main(void)
         cmocka_unit_test(every_sample_comes_exactly_once_an_epoch),
         cmocka_unit_test(order_is_a_function_of_seed_and_epoch),
         cmocka_unit_test(without_shuffling_the_order_is_the_views),
-        cmocka_unit_test(batches_are_bit_identical_for_any_thread_count),
+        cmocka_unit_test(batches_are_bit_identical_for_any_number_of_workers),
         cmocka_unit_test(short_last_batch_is_kept_or_dropped),
         cmocka_unit_test(seeking_continues_with_the_very_next_batch),
         cmocka_unit_test(training_part_has_mean_0_and_deviation_1),
         cmocka_unit_test(constant_channel_becomes_0),
-        cmocka_unit_test(first_unreadable_sample_is_reported_whichever_thread_met_it),
+        cmocka_unit_test(unreadable_sample_is_reported_in_its_turn_whoever_met_it),
+        cmocka_unit_test(with_replacement_samples_repeat_and_every_one_comes_in_time),
+        cmocka_unit_test(balanced_epochs_give_every_class_the_same_share),
+        cmocka_unit_test(loader_can_be_freed_at_any_moment),
         cmocka_unit_test(impossible_options_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -156,20 +156,20 @@ static void plateau_follows_the_validation_loss(void **state)
     assert_true(event_number(&out, "step", 4, "lr") < 0.6e-30);
 }
 
-static void any_thread_count_gives_the_same_bits(void **state)
+static void any_number_of_threads_and_workers_gives_the_same_bits(void **state)
 {
     (void)state;
     struct path one = path_of("one-thread");
     const char *arguments =
-        "--model cnn:width=0.25,dropout=0.2 --epochs 1 --batch 50 --validation 0.2 --threads";
+        "--model cnn:width=0.25,dropout=0.2 --epochs 1 --batch 50 --validation 0.2 --augment crop+flip";
     char text[200];
-    snprintf(text, sizeof text, "%s 1", arguments);
+    snprintf(text, sizeof text, "%s --threads 1 --workers 0", arguments);
     must_run(&one, text);
     for (int threads = 1; threads <= 3; threads++) {
         char name[32];
         snprintf(name, sizeof name, "%d-threads", threads);
         struct path other = path_of(name);
-        snprintf(text, sizeof text, "%s %d", arguments, threads);
+        snprintf(text, sizeof text, "%s --threads %d --workers %d", arguments, threads, threads);
         must_run(&other, text);
         must_be_equal_files(&one, &other, "model.safetensors");
     }
@@ -409,7 +409,7 @@ int main(void)
         cmocka_unit_test(run_directory_holds_configuration_events_and_model),
         cmocka_unit_test(validation_part_judges_epochs_and_test_only_the_end),
         cmocka_unit_test(plateau_follows_the_validation_loss),
-        cmocka_unit_test(any_thread_count_gives_the_same_bits),
+        cmocka_unit_test(any_number_of_threads_and_workers_gives_the_same_bits),
         cmocka_unit_test(another_seed_gives_another_model),
         cmocka_unit_test(accumulated_passes_equal_the_whole_batch),
         cmocka_unit_test(full_batch_says_what_batch_norm_does),

@@ -73,6 +73,9 @@ static void wrong_specs_exit_2_and_name_the_nearest(void **state)
          "schedule 'plateau' follows the loss on a validation part; give --validation"},
         {"--schedule plateau",
          "schedule 'plateau' follows the loss on a validation part; give --validation"},
+        {"--augment crop+flpi", "unknown augmentation 'flpi'; did you mean 'flip'?"},
+        {"--augment crop:pad=-1", "pad=-1 for augmentation crop is out of range"},
+        {"--order random", "--order random: expected fixed, shuffled, replacement or balanced"},
         {"--freeze nothing*", "--freeze nothing*: matches no parameter of model lenet5"},
         {"--batch 96 --micro-batch 64", "--micro-batch 64 does not divide --batch 96"},
         {"--batch 201 --drop-last", "--batch 201 with --drop-last leaves no batch of 200 training images"},
@@ -174,6 +177,7 @@ static void help_and_lists_come_from_the_tables(void **state)
         {"list schedules warmup", "options"},
         {"list schedules cosine", "\n  |            ****"},
         {"list datasets fashion-mnist", "clothing"},
+        {"list augmentations cutout", "1708.04552"},
         {"list initializers kaiming-normal", "2/fan"},
     };
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
