@@ -71,15 +71,23 @@ struct optim_tensor {
 struct optim_run {
     int64_t step; /* t: 1 in the first step */
     int count;
-    struct optim_tensor **tensor; /* those with a gradient */
-    double gradient_norm;         /* of all of them together, before clipping */
+    struct optim_tensor **tensor;         /* those with a gradient */
+    double gradient_norm;                 /* of all of them together, before clipping */
+    int64_t total_steps, steps_per_epoch; /* as optim_schedule was told; 0 before */
     const struct optim_objective *objective;
     struct descent_pool *pool;
 };
 
+/* A duration in steps. An error if it is of epochs or percent and optim_schedule has not been called. */
+enum descent_status optim_duration(const struct optim_run *run, const struct descent_value *value,
+                                   int64_t *steps);
+
 /* For a wrapper's `step`: the step of what it wraps. Gradients are read anew: a wrapper may have changed
  * them, or the values. On failure nothing has changed, and the wrapper puts back what it changed. */
 enum descent_status optim_inner(struct optim_run *run);
+
+/* The objective's evaluate, for whoever has changed values: param->version says so first. */
+enum descent_status optim_evaluate(struct optim_run *run, double *loss);
 
 /* A piece of a tensor: elements begin .. end-1. Where `measure` is set, a step's last loop leaves the sum
  * of squared changes in `sum`, as optim_elementwise does. */
@@ -90,6 +98,11 @@ struct optim_part {
     double sum;
     double sums[OPTIM_SUMS]; /* for optim_add_up */
 };
+
+/* Loops that wrappers share: the evaluation of values that are nobody's average, and (for
+ * optim_for_tensors) that sums are of the gradient as it stands. */
+void optim_evaluate_as_is(struct optim_part *part);
+void optim_plain_gradient(struct optim_tensor *tensor);
 
 /* Runs `loop` on pieces that cover all tensors, in parallel. They depend on the tensors' sizes alone. */
 typedef void optim_loop(struct optim_part *part);

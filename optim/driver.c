@@ -1,8 +1,7 @@
-/* The driver: makes an optimizer from its spec, keeps groups, and turns a step into the algorithm's loop
- * over pieces of all tensors. It knows no algorithm; those are in rules/. */
+/* The driver: makes an optimizer from its spec and turns a step into the algorithms' loops over pieces of
+ * all tensors. It knows no algorithm; those are in rules/ and wrappers/. */
 #include "optim/internal.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,152 +12,33 @@ enum { LR = 0 }; /* the first of every algorithm's options */
  * has enough of them to be worth a thread. */
 enum { BLOCK = 1024 /* elements */, CHUNK_BLOCKS = 16 };
 
-static int find_option(const struct optim_algorithm *algorithm, const char *name)
-{
-    for (int i = 0; i < algorithm->option_count; i++)
-        if (strcmp(algorithm->options[i].name, name) == 0)
-            return i;
-    return -1;
-}
-
-/* The hyperparameters in `part`, checked; `base`, if not NULL, instead of the defaults. NULL on failure. */
-static struct optim_group *read_group(struct optim *optim, const struct descent_spec_part *part,
-                                      const struct descent_value *base)
-{
-    const struct optim_algorithm *algorithm = optim->algorithm;
-    char what[80];
-    snprintf(what, sizeof what, "optimizer %s", algorithm->name);
-    struct optim_group *group = descent_arena_alloc(optim->arena, sizeof *group);
-    size_t bytes = (size_t)algorithm->option_count * sizeof *group->hyper;
-    if (group) {
-        group->hyper = descent_arena_alloc(optim->arena, bytes);
-        group->live = descent_arena_alloc(optim->arena, bytes);
-    }
-    if (!group || !group->hyper || !group->live)
-        return NULL;
-    if (descent_spec_read(part, what, algorithm->options, algorithm->option_count, group->hyper))
-        return NULL;
-    for (int i = 0; base && i < algorithm->option_count; i++)
-        if (!group->hyper[i].given)
-            group->hyper[i] = base[i];
-    if (algorithm->check && algorithm->check(group->hyper)) {
-        descent_fail_in(DESCENT_BAD_ARGUMENT, "%s", what);
-        return NULL;
-    }
-    memcpy(group->live, group->hyper, bytes);
-    return group;
-}
-
-/* The number of parameters that joined; with pattern NULL all do. */
-static int add_group(struct optim *optim, struct optim_group *group, const char *pattern)
-{
-    int joined = 0;
-    for (int i = 0; i < optim->count; i++)
-        if (!pattern || fnmatch(pattern, optim->tensor[i].param->name, 0) == 0) {
-            optim->tensor[i].hyper = group->live;
-            joined++;
-        }
-    if (joined > 0) {
-        group->next = optim->groups;
-        optim->groups = group;
-    }
-    return joined;
-}
-
-/* The parameters that have a gradient, and room for the largest work list. */
-static enum descent_status adopt(struct optim *optim, struct descent_param *params, int count)
-{
-    int own = 0;
-    for (int i = 0; i < count; i++)
-        own += params[i].grad != NULL;
-    if (own == 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "optimizer %s: none of %d parameters has a gradient",
-                            optim->algorithm->name, count);
-    size_t parts = (size_t)own + DESCENT_MAX_CHUNKS;
-    optim->tensor = descent_arena_alloc(optim->arena, (size_t)own * sizeof *optim->tensor);
-    optim->run.tensor = descent_arena_alloc(optim->arena, (size_t)own * sizeof *optim->run.tensor);
-    optim->part = descent_arena_alloc(optim->arena, parts * sizeof *optim->part);
-    if (!optim->tensor || !optim->run.tensor || !optim->part)
-        return DESCENT_OUT_OF_MEMORY;
-    for (int i = 0; i < count; i++)
-        if (params[i].grad)
-            optim->tensor[optim->count++] = (struct optim_tensor){.param = &params[i], .index = i};
-    return DESCENT_OK;
-}
-
-static enum descent_status fill(struct optim *optim, const struct descent_spec_part *part,
-                                struct descent_param *params, int count)
-{
-    const struct optim_algorithm *algorithm = optim->algorithm;
-    if (algorithm->option_count < 1 || strcmp(algorithm->options[LR].name, "lr") != 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "the first hyperparameter of optimizer %s is not lr",
-                            algorithm->name);
-    optim->table = optim_find_table();
-    optim->weight_decay = find_option(algorithm, "weight_decay");
-    optim->decay_all = find_option(algorithm, "decay_all");
-    optim->momentum = find_option(algorithm, "momentum");
-    if (optim->momentum < 0)
-        optim->momentum = find_option(algorithm, "beta1");
-    optim->arena = descent_arena_new();
-    if (!optim->arena)
-        return DESCENT_OUT_OF_MEMORY;
-    struct optim_group *group = read_group(optim, part, NULL);
-    if (!group)
-        return DESCENT_BAD_ARGUMENT;
-    enum descent_status status = adopt(optim, params, count);
-    if (status)
-        return status;
-    optim->base = group;
-    add_group(optim, group, NULL);
-    return optim_declare_state(optim);
-}
-
-static struct optim *new_from(const struct optim_algorithm *algorithm, const struct descent_spec_part *part,
-                              struct descent_param *params, int count)
-{
-    struct optim *optim = descent_alloc(sizeof *optim);
-    if (!optim)
-        return NULL;
-    optim->algorithm = algorithm;
-    if (fill(optim, part, params, count)) {
-        optim_free(optim);
-        return NULL;
-    }
-    return optim;
-}
-
-/* A spec of one part. */
-static enum descent_status parse(const char *text, struct descent_spec *spec)
-{
-    enum descent_status status = descent_spec_parse(text, spec);
-    if (!status && spec->count > 1) {
-        status = descent_fail(DESCENT_BAD_ARGUMENT, "optimizer %s cannot be combined with '%s'",
-                              spec->part[0].name, spec->part[1].name);
-        descent_spec_free(spec);
-    }
-    return status;
-}
-
+/* By the algorithm, or with NULL by the one that the spec names. */
 struct optim *optim_new_from(const struct optim_algorithm *algorithm, const char *text,
                              struct descent_param *params, int count)
 {
     struct descent_spec spec;
-    if (parse(text, &spec))
+    if (descent_spec_parse(text, &spec))
         return NULL;
-    struct optim *optim = new_from(algorithm, &spec.part[0], params, count);
+    if (!algorithm)
+        algorithm = optim_find(spec.part[0].name);
+    struct optim *optim = algorithm ? descent_alloc(sizeof *optim) : NULL;
+    enum descent_status status = optim ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+    if (optim) {
+        optim->table = optim_find_table();
+        optim->arena = descent_arena_new();
+        status =
+            optim->arena ? optim_assign(optim, algorithm, &spec, params, count) : DESCENT_OUT_OF_MEMORY;
+    }
     descent_spec_free(&spec);
-    return optim;
+    if (!status)
+        return optim;
+    optim_free(optim);
+    return NULL;
 }
 
 struct optim *optim_new(const char *text, struct descent_param *params, int count)
 {
-    struct descent_spec spec;
-    if (parse(text, &spec))
-        return NULL;
-    const struct optim_algorithm *algorithm = optim_find(spec.part[0].name);
-    struct optim *optim = algorithm ? new_from(algorithm, &spec.part[0], params, count) : NULL;
-    descent_spec_free(&spec);
-    return optim;
+    return optim_new_from(NULL, text, params, count);
 }
 
 void optim_free(struct optim *optim)
@@ -173,27 +53,6 @@ void optim_free(struct optim *optim)
 
 /* --- Settings. --- */
 
-enum descent_status optim_group(struct optim *optim, const char *pattern, const char *overrides)
-{
-    struct descent_spec spec;
-    if (optim->run.step > 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT,
-                            "parameter group '%s' comes after step %lld; groups come before the first",
-                            pattern, (long long)optim->run.step);
-    const char *text = descent_arena_format(optim->arena, "%s:%s", optim->algorithm->name, overrides);
-    enum descent_status status = text ? parse(text, &spec) : DESCENT_OUT_OF_MEMORY;
-    if (status)
-        return status;
-    struct optim_group *group = read_group(optim, &spec.part[0], optim->base->hyper);
-    descent_spec_free(&spec);
-    if (!group)
-        return descent_fail_in(DESCENT_BAD_ARGUMENT, "parameter group '%s'", pattern);
-    if (add_group(optim, group, pattern) == 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT,
-                            "parameter group '%s' matches no parameter that has a gradient", pattern);
-    return optim_declare_state(optim);
-}
-
 enum descent_status optim_schedule(struct optim *optim, const char *spec, int64_t total_steps,
                                    int64_t steps_per_epoch)
 {
@@ -207,6 +66,8 @@ enum descent_status optim_schedule(struct optim *optim, const char *spec, int64_
     }
     optim_schedule_free(optim->schedule);
     optim->schedule = schedule;
+    optim->total_steps = total_steps;
+    optim->steps_per_epoch = steps_per_epoch;
     return DESCENT_OK;
 }
 
@@ -235,18 +96,24 @@ enum descent_status optim_set_lr(struct optim *optim, double lr)
     if (!(lr >= 0) || isinf(lr))
         return descent_fail(DESCENT_BAD_ARGUMENT, "learning rate %g; expected a number in [0, inf)", lr);
     for (struct optim_group *group = optim->groups; group; group = group->next)
-        group->hyper[LR].number = lr;
+        if (!group->is_fallback)
+            group->hyper[LR].number = lr;
     return DESCENT_OK;
+}
+
+void optim_skip_not_finite(struct optim *optim, bool on)
+{
+    optim->skips = on;
 }
 
 void optim_set_pool(struct optim *optim, struct descent_pool *pool)
 {
-    optim->run.pool = pool;
+    optim->pool = pool;
 }
 
 void optim_set_objective(struct optim *optim, const struct optim_objective *objective)
 {
-    optim->run.objective = objective;
+    optim->objective = objective;
 }
 
 void optim_measure(struct optim *optim, bool on)
@@ -258,40 +125,77 @@ void optim_measure(struct optim *optim, bool on)
 
 const struct optim_algorithm *optim_algorithm(const struct optim *optim)
 {
-    return optim->algorithm;
+    return optim->base->algorithm;
+}
+
+const struct optim_algorithm *optim_algorithm_of(const struct optim *optim, int i)
+{
+    for (int k = 0; k < optim->count; k++)
+        if (optim->owned[k].index == i)
+            return optim->owned[k].group ? optim->owned[k].group->level->algorithm : NULL;
+    return NULL;
+}
+
+unsigned optim_needs(const struct optim *optim)
+{
+    unsigned needs = 0;
+    FOR_EACH_LEVEL(level, optim->base)
+    needs |= level->algorithm->needs;
+    FOR_EACH_LEVEL(level, optim->wrapper)
+    needs |= level->algorithm->needs;
+    return needs;
+}
+
+/* "adam:lr=0.001,beta1=0.9", or "adam" if it has no hyperparameters. */
+static char *part_text(struct optim *optim, const struct optim_algorithm *algorithm,
+                       const struct descent_value *hyper)
+{
+    char *text = descent_arena_string(optim->arena, algorithm->name);
+    for (int i = 0; i < algorithm->option_count && text; i++) {
+        char value[400];
+        descent_value_text(&algorithm->options[i], &hyper[i], value, sizeof value);
+        text = descent_arena_format(optim->arena, "%s%c%s=%s", text, i ? ',' : ':',
+                                    algorithm->options[i].name, value);
+    }
+    return text;
 }
 
 const char *optim_spec(struct optim *optim)
 {
-    const struct optim_algorithm *algorithm = optim->algorithm;
-    char *spec = descent_arena_string(optim->arena, algorithm->name);
-    for (int i = 0; i < algorithm->option_count && spec; i++) {
-        char value[400];
-        descent_value_text(&algorithm->options[i], &optim->base->hyper[i], value, sizeof value);
-        spec = descent_arena_format(optim->arena, "%s%c%s=%s", spec, i ? ',' : ':',
-                                    algorithm->options[i].name, value);
+    char *wrappers = descent_arena_string(optim->arena, "");
+    FOR_EACH_LEVEL(level, optim->wrapper)
+    {
+        const char *part = part_text(optim, level->algorithm, level->group->hyper);
+        wrappers = part && wrappers ? descent_arena_format(optim->arena, "+%s%s", part, wrappers) : NULL;
     }
-    return spec;
+    const char *base = part_text(optim, optim->base->algorithm, optim->base_group->hyper);
+    return base && wrappers ? descent_arena_format(optim->arena, "%s%s", base, wrappers) : NULL;
 }
 
 int64_t optim_steps(const struct optim *optim)
 {
-    return optim->run.step;
+    return optim->base->run.step;
+}
+
+int64_t optim_skipped(const struct optim *optim)
+{
+    return optim->skipped;
 }
 
 double optim_lr_at(const struct optim *optim, int64_t steps)
 {
-    return optim_schedule_rate(optim->schedule, optim->base->hyper[LR].number, steps);
+    return optim_schedule_rate(optim->schedule, optim->base_group->hyper[LR].number, steps);
 }
 
 double optim_lr(const struct optim *optim)
 {
-    return optim_lr_at(optim, optim->run.step > 0 ? optim->run.step - 1 : 0);
+    int64_t steps = optim_steps(optim);
+    return optim_lr_at(optim, steps > 0 ? steps - 1 : 0);
 }
 
 double optim_gradient_norm(const struct optim *optim)
 {
-    return optim->run.gradient_norm;
+    return optim->gradient_norm;
 }
 
 double optim_update_norm(const struct optim *optim)
@@ -312,35 +216,35 @@ static int64_t count_blocks(const struct optim_tensor *tensor)
 }
 
 /* This step's tensors, those that have a gradient now. */
-static void select_tensors(struct optim *optim)
+static void select_tensors(struct optim_level *level)
 {
-    optim->run.count = 0;
-    for (int i = 0; i < optim->count; i++)
-        if (optim->tensor[i].param->grad)
-            optim->run.tensor[optim->run.count++] = &optim->tensor[i];
+    level->run.count = 0;
+    for (int i = 0; i < level->count; i++)
+        if (level->tensor[i].param->grad)
+            level->run.tensor[level->run.count++] = &level->tensor[i];
 }
 
 /* This step's work: the blocks of all tensors in a row, shared out evenly among the chunks. */
-static void cut(struct optim *optim)
+static void cut(struct optim_level *level, bool measure)
 {
-    struct optim_run *run = &optim->run;
+    const struct optim_run *run = &level->run;
     int64_t blocks = 0, block = 0; /* of all tensors; the next one of tensor t */
     for (int i = 0; i < run->count; i++)
         blocks += count_blocks(run->tensor[i]);
     int parts = 0, t = 0;
-    optim->chunks = descent_chunk_count(blocks, CHUNK_BLOCKS);
-    for (int chunk = 0; chunk < optim->chunks; chunk++) {
+    level->chunks = descent_chunk_count(blocks, CHUNK_BLOCKS);
+    for (int chunk = 0; chunk < level->chunks; chunk++) {
         int64_t begin, end;
-        descent_chunk_range(blocks, optim->chunks, chunk, &begin, &end);
-        optim->first[chunk] = parts;
+        descent_chunk_range(blocks, level->chunks, chunk, &begin, &end);
+        level->first[chunk] = parts;
         for (int64_t left = end - begin; left > 0;) {
             struct optim_tensor *tensor = run->tensor[t];
             int64_t taken = minimum(left, count_blocks(tensor) - block);
-            optim->part[parts++] =
+            level->part[parts++] =
                 (struct optim_part){.tensor = tensor,
                                     .begin = block * BLOCK,
                                     .end = minimum((block + taken) * BLOCK, tensor->param->size),
-                                    .measure = optim->measure};
+                                    .measure = measure};
             left -= taken;
             block += taken;
             if (block == count_blocks(tensor)) {
@@ -349,11 +253,22 @@ static void cut(struct optim *optim)
             }
         }
     }
-    optim->first[optim->chunks] = parts;
+    level->first[level->chunks] = parts;
+}
+
+/* A level's part in this step. */
+static void prepare(struct optim_level *level, bool measure)
+{
+    level->run.pool = level->optim->pool;
+    level->run.objective = level->optim->objective;
+    level->run.total_steps = level->optim->total_steps;
+    level->run.steps_per_epoch = level->optim->steps_per_epoch;
+    select_tensors(level);
+    cut(level, measure);
 }
 
 struct region {
-    struct optim *optim;
+    struct optim_level *level;
     optim_loop *loop;
 };
 
@@ -361,25 +276,25 @@ static void run_chunk(void *context, int chunk, int thread)
 {
     const struct region *region = context;
     (void)thread;
-    for (int i = region->optim->first[chunk]; i < region->optim->first[chunk + 1]; i++)
-        region->loop(&region->optim->part[i]);
+    for (int i = region->level->first[chunk]; i < region->level->first[chunk + 1]; i++)
+        region->loop(&region->level->part[i]);
 }
 
 void optim_for_parts(struct optim_run *run, optim_loop *loop)
 {
-    struct region region = {.optim = (struct optim *)run, .loop = loop};
-    descent_pool_run(run->pool, region.optim->chunks, run_chunk, &region);
+    struct region region = {.level = (struct optim_level *)run, .loop = loop};
+    descent_pool_run(run->pool, region.level->chunks, run_chunk, &region);
 }
 
 void optim_add_up(struct optim_run *run, optim_loop *loop)
 {
-    const struct optim *optim = (struct optim *)run;
+    const struct optim_level *level = (struct optim_level *)run;
     optim_for_parts(run, loop);
     for (int i = 0; i < run->count; i++)
         memset(run->tensor[i]->sums, 0, sizeof run->tensor[i]->sums);
-    for (int i = 0; i < optim->first[optim->chunks]; i++)
+    for (int i = 0; i < level->first[level->chunks]; i++)
         for (int j = 0; j < OPTIM_SUMS; j++)
-            optim->part[i].tensor->sums[j] += optim->part[i].sums[j];
+            level->part[i].tensor->sums[j] += level->part[i].sums[j];
 }
 
 struct visit {
@@ -404,36 +319,34 @@ void optim_for_tensors(struct optim_run *run, void (*visit)(struct optim_tensor 
     descent_pool_run(run->pool, context.chunks, visit_chunk, &context);
 }
 
-/* The root of the sum over all parts, in their order. */
+/* The root of the sum over all parts of all algorithms, in their order. */
 static double root_of_sums(const struct optim *optim)
 {
     double sum = 0;
-    for (int i = 0; i < optim->first[optim->chunks]; i++)
-        sum += optim->part[i].sum;
+    FOR_EACH_LEVEL(level, optim->base)
+    for (int i = 0; i < level->first[level->chunks]; i++)
+        sum += level->part[i].sum;
     return sqrt(sum);
 }
 
 static enum descent_status fail_not_finite(const struct optim *optim)
 {
-    const struct optim_run *run = &optim->run;
-    for (int i = 0; i < run->count; i++) {
-        const struct descent_param *param = run->tensor[i]->param;
-        for (int64_t j = 0; j < param->size; j++)
+    long long step = (long long)optim_steps(optim) + 1;
+    for (int i = 0; i < optim->count; i++) {
+        const struct descent_param *param = optim->owned[i].param;
+        for (int64_t j = 0; j < param->size && param->grad && optim->owned[i].group; j++)
             if (!isfinite(param->grad[j]))
                 return descent_fail(
                     DESCENT_DIVERGED,
                     "the gradient of %s is not finite in step %lld (element %lld of %lld is %g)",
-                    param->name, (long long)run->step + 1, (long long)j + 1, (long long)param->size,
-                    (double)param->grad[j]);
+                    param->name, step, (long long)j + 1, (long long)param->size, (double)param->grad[j]);
     }
-    return descent_fail(DESCENT_DIVERGED, "the gradient norm overflows in step %lld",
-                        (long long)run->step + 1);
+    return descent_fail(DESCENT_DIVERGED, "the gradient norm overflows in step %lld", step);
 }
 
-static enum descent_status check_objective(const struct optim *optim)
+static enum descent_status check_objective(const struct optim *optim, const struct optim_level *level)
 {
-    const struct optim_objective none = {0},
-                                 *objective = optim->run.objective ? optim->run.objective : &none;
+    const struct optim_objective none = {0}, *objective = optim->objective ? optim->objective : &none;
     const struct {
         bool served;
         const char *name;
@@ -443,39 +356,38 @@ static enum descent_status check_objective(const struct optim *optim)
 #undef X
     };
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
-        if (optim->algorithm->needs & 1u << i && !needs[i].served)
-            return descent_fail(DESCENT_NOT_FOUND,
-                                "optimizer %s needs '%s' of the objective, which has none",
-                                optim->algorithm->name, needs[i].name);
+        if (level->algorithm->needs & 1u << i && !needs[i].served)
+            return descent_fail(DESCENT_NOT_FOUND, "%s %s needs '%s' of the objective, which has none",
+                                level->algorithm->wraps ? "wrapper" : "optimizer", level->algorithm->name,
+                                needs[i].name);
     return DESCENT_OK;
 }
 
-static double weight_decay(const struct optim *optim, const struct optim_tensor *t)
+static double weight_decay(const struct optim_level *level, const struct optim_tensor *t)
 {
     bool excluded = t->param->kind == DESCENT_BIAS || t->param->kind == DESCENT_NORM;
-    bool all = optim->decay_all >= 0 && t->hyper[optim->decay_all].number != 0;
-    return optim->weight_decay < 0 || (excluded && !all) ? 0 : t->hyper[optim->weight_decay].number;
+    bool all = level->decay_all >= 0 && t->hyper[level->decay_all].number != 0;
+    return level->weight_decay < 0 || (excluded && !all) ? 0 : t->hyper[level->weight_decay].number;
 }
 
 /* This step's hyperparameters. No schedule gives momentum to a rule that was set to have none. */
 static void set_live(const struct optim *optim, const struct optim_group *group)
 {
-    memcpy(group->live, group->hyper, (size_t)optim->algorithm->option_count * sizeof *group->live);
-    if (optim->momentum >= 0 && group->hyper[optim->momentum].number > 0)
-        group->live[optim->momentum].number =
-            optim_schedule_momentum(optim->schedule, group->hyper[optim->momentum].number, optim->run.step);
+    const struct optim_level *level = group->level;
+    memcpy(group->live, group->hyper, (size_t)level->algorithm->option_count * sizeof *group->live);
+    if (level->momentum >= 0 && group->hyper[level->momentum].number > 0)
+        group->live[level->momentum].number =
+            optim_schedule_momentum(optim->schedule, group->hyper[level->momentum].number, level->run.step);
 }
 
-static void set_scalars(struct optim *optim)
+static void set_scalars(const struct optim *optim, const struct optim_level *level)
 {
-    for (const struct optim_group *group = optim->groups; group; group = group->next)
-        set_live(optim, group);
-    enum optim_decay how = optim->algorithm->decay;
-    double clip = optim->max_norm > 0 ? fmin(1, optim->max_norm / (optim->run.gradient_norm + 1e-6)) : 1;
-    for (int i = 0; i < optim->run.count; i++) {
-        struct optim_tensor *t = optim->run.tensor[i];
-        double decay = weight_decay(optim, t);
-        t->lr = optim_schedule_rate(optim->schedule, t->hyper[LR].number, optim->run.step);
+    enum optim_decay how = level->algorithm->decay;
+    double clip = optim->max_norm > 0 ? fmin(1, optim->max_norm / (optim->gradient_norm + 1e-6)) : 1;
+    for (int i = 0; i < level->run.count; i++) {
+        struct optim_tensor *t = level->run.tensor[i];
+        double decay = weight_decay(level, t);
+        t->lr = t->lr_scale * optim_schedule_rate(optim->schedule, t->hyper[LR].number, level->run.step);
         t->grad_scale = clip;
         t->l2 = how == OPTIM_COUPLED ? decay : 0;
         t->shrink = how == OPTIM_DECOUPLED ? t->lr * decay : 0;
@@ -483,29 +395,189 @@ static void set_scalars(struct optim *optim)
     }
 }
 
-enum descent_status optim_step(struct optim *optim)
+static enum descent_status step_level(struct optim_level *level)
 {
-    struct optim_run *run = &optim->run;
-    enum descent_status status = check_objective(optim);
+    level->run.step++;
+    enum descent_status status = level->run.count > 0 ? level->algorithm->step(&level->run) : DESCENT_OK;
     if (status)
-        return status;
-    select_tensors(optim);
-    cut(optim);
-    optim_for_parts(run, optim->table->sum_squares);
+        level->run.step--;
+    return status;
+}
+
+static void count_versions(const struct optim *optim)
+{
+    for (int i = 0; i < optim->count; i++)
+        if (optim->owned[i].param->grad && optim->owned[i].group)
+            optim->owned[i].param->version++;
+}
+
+/* The step of all algorithms. */
+static enum descent_status step_algorithms(struct optim *optim)
+{
+    enum descent_status status = DESCENT_OK;
+    FOR_EACH_LEVEL(level, optim->base)
+    {
+        prepare(level, optim->measure);
+        optim_for_parts(&level->run, optim->table->sum_squares);
+    }
     double norm = root_of_sums(optim);
     if (!isfinite(norm))
         return fail_not_finite(optim);
-    run->gradient_norm = norm;
-    set_scalars(optim);
-    run->step++;
-    status = optim->algorithm->step(run);
-    if (status) {
-        run->step--;
-        return status;
+    optim->gradient_norm = norm;
+    for (const struct optim_group *group = optim->groups; group; group = group->next)
+        set_live(optim, group);
+    FOR_EACH_LEVEL(level, optim->base)
+    {
+        level->run.gradient_norm = norm;
+        set_scalars(optim, level);
     }
+    FOR_EACH_LEVEL(level, optim->base)
+    status = status ? status : step_level(level);
+    if (status)
+        return status;
     if (optim->measure)
         optim->update_norm = root_of_sums(optim);
-    for (int i = 0; i < run->count; i++)
-        run->tensor[i]->param->version++;
+    count_versions(optim);
     return DESCENT_OK;
+}
+
+static enum descent_status step_wrapper(struct optim_level *level)
+{
+    prepare(level, false);
+    return step_level(level);
+}
+
+enum descent_status optim_inner(struct optim_run *run)
+{
+    struct optim_level *level = (struct optim_level *)run;
+    return level->next ? step_wrapper(level->next) : step_algorithms(level->optim);
+}
+
+enum descent_status optim_evaluate(struct optim_run *run, double *loss)
+{
+    count_versions(((struct optim_level *)run)->optim);
+    return run->objective->evaluate(run->objective->context, loss);
+}
+
+enum descent_status optim_step(struct optim *optim)
+{
+    enum descent_status status = DESCENT_OK;
+    if (optim->evaluating)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "a step while the weights to evaluate with are in place");
+    FOR_EACH_LEVEL(level, optim->base)
+    status = status ? status : check_objective(optim, level);
+    FOR_EACH_LEVEL(level, optim->wrapper)
+    status = status ? status : check_objective(optim, level);
+    if (status)
+        return status;
+    status = optim->wrapper ? step_wrapper(optim->wrapper) : step_algorithms(optim);
+    if (optim->wrapper)
+        count_versions(optim);
+    if (status == DESCENT_DIVERGED && optim->skips) {
+        optim->skipped++;
+        return DESCENT_OK;
+    }
+    return status;
+}
+
+enum descent_status optim_duration(const struct optim_run *run, const struct descent_value *value,
+                                   int64_t *steps)
+{
+    double unit = value->unit == DESCENT_STEPS    ? 1
+                  : value->unit == DESCENT_EPOCHS ? (double)run->steps_per_epoch
+                                                  : (double)run->total_steps / 100;
+    if (unit == 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "a duration in epochs or percent, and optim_schedule was not called");
+    *steps = (int64_t)llround(value->number * unit);
+    return DESCENT_OK;
+}
+
+void optim_plain_gradient(struct optim_tensor *tensor)
+{
+    tensor->grad_scale = 1;
+    tensor->l2 = 0;
+}
+
+/* --- Weights to evaluate with. --- */
+
+void optim_evaluate_as_is(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    for (int64_t i = part->begin; i < part->end; i++)
+        t->evaluation[i] = t->param->value[i];
+}
+
+/* The outermost wrapper that has such weights, or NULL. */
+static struct optim_level *averaging_wrapper(const struct optim *optim)
+{
+    FOR_EACH_LEVEL(level, optim->wrapper)
+    if (level->algorithm->evaluation)
+        return level;
+    return NULL;
+}
+
+bool optim_has_evaluation(const struct optim *optim)
+{
+    bool any = averaging_wrapper(optim) != NULL;
+    FOR_EACH_LEVEL(level, optim->base)
+    any |= level->algorithm->evaluation && level->count > 0;
+    return any;
+}
+
+/* Has a level fill the spare memory of its parameters, which holds their values until then. */
+static void fill_spare(struct optim_level *level)
+{
+    if (!level->algorithm->evaluation)
+        return;
+    prepare(level, false);
+    for (int i = 0, k = 0; i < level->optim->count && k < level->count; i++)
+        if (level->tensor[k].index == level->optim->owned[i].index)
+            level->tensor[k++].evaluation = level->optim->owned[i].spare;
+    if (level->run.count > 0)
+        level->algorithm->evaluation(&level->run);
+}
+
+static void swap_spare(const struct optim *optim)
+{
+    for (int i = 0; i < optim->count; i++) {
+        struct descent_param *param = optim->owned[i].param;
+        descent_real *restrict value = param->value, *restrict spare = optim->owned[i].spare;
+        for (int64_t j = 0; j < param->size; j++) {
+            descent_real kept = value[j];
+            value[j] = spare[j];
+            spare[j] = kept;
+        }
+        param->version++;
+    }
+}
+
+enum descent_status optim_evaluation_begin(struct optim *optim)
+{
+    if (!optim_has_evaluation(optim) || optim->evaluating)
+        return DESCENT_OK;
+    for (int i = 0; i < optim->count; i++) {
+        struct optim_owned *owned = &optim->owned[i];
+        size_t bytes = (size_t)owned->param->size * sizeof *owned->spare;
+        if (!owned->spare && !(owned->spare = descent_arena_alloc(optim->arena, bytes)))
+            return DESCENT_OUT_OF_MEMORY;
+        memcpy(owned->spare, owned->param->value, bytes);
+    }
+    struct optim_level *wrapper = averaging_wrapper(optim);
+    if (wrapper)
+        fill_spare(wrapper);
+    else
+        FOR_EACH_LEVEL(level, optim->base)
+    fill_spare(level);
+    swap_spare(optim);
+    optim->evaluating = true;
+    return DESCENT_OK;
+}
+
+void optim_evaluation_end(struct optim *optim)
+{
+    if (!optim->evaluating)
+        return;
+    swap_spare(optim);
+    optim->evaluating = false;
 }

@@ -27,19 +27,37 @@ const struct optim_algorithm *const *optim_algorithms(int *count)
     return optim_find_table()->algorithm;
 }
 
-const struct optim_algorithm *optim_find(const char *name)
+const struct optim_algorithm *const *optim_wrappers(int *count)
+{
+    *count = optim_find_table()->wrapper_count;
+    return optim_find_table()->wrapper;
+}
+
+static const struct optim_algorithm *find(const char *what, const char *name,
+                                          const struct optim_algorithm *const *all, int count)
 {
     enum { MOST = 256 };
     const char *names[MOST];
-    const struct optim_table *table = optim_find_table();
-    assert(table->count <= MOST);
-    for (int i = 0; i < table->count; i++) {
-        if (strcmp(table->algorithm[i]->name, name) == 0)
-            return table->algorithm[i];
-        names[i] = table->algorithm[i]->name;
+    assert(count <= MOST);
+    for (int i = 0; i < count; i++) {
+        if (strcmp(all[i]->name, name) == 0)
+            return all[i];
+        names[i] = all[i]->name;
     }
-    descent_fail_unknown("optimizer", name, names, table->count);
+    descent_fail_unknown(what, name, names, count);
     return NULL;
+}
+
+const struct optim_algorithm *optim_find(const char *name)
+{
+    const struct optim_table *table = optim_find_table();
+    return find("optimizer", name, table->algorithm, table->count);
+}
+
+const struct optim_algorithm *optim_find_wrapper(const char *name)
+{
+    const struct optim_table *table = optim_find_table();
+    return find("optimizer wrapper", name, table->wrapper, table->wrapper_count);
 }
 
 const char *optim_difficulty_title(enum optim_difficulty difficulty)

@@ -165,6 +165,7 @@ struct optim_algorithm {
     enum optim_decay decay;
     unsigned needs; /* of the objective, besides gradients: OPTIM_NEEDS_... or'ed */
     bool wraps;     /* a wrapper; has no lr */
+    bool outermost; /* a wrapper that nothing else may wrap */
     const char *slots[OPTIM_SLOTS];
     const char *fallback;
 

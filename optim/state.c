@@ -7,8 +7,9 @@
 
 void optim_free_state(struct optim *optim)
 {
-    for (int i = 1; i < optim->state_count; i++)
-        descent_free(optim->state[i].data);
+    for (int i = 0; i < optim->state_count; i++)
+        if (!optim->state[i].borrowed)
+            descent_free(optim->state[i].data);
     optim->state_count = 0;
     optim->schedule_memory = NULL;
 }
@@ -32,12 +33,13 @@ static bool grow(struct optim *optim)
 void *optim_state(struct optim_run *run, struct optim_tensor *tensor, const char *name,
                   enum descent_dtype type, int rank, const int64_t *shape)
 {
-    struct optim *optim = (struct optim *)run;
+    const struct optim_level *level = (struct optim_level *)run;
+    struct optim *optim = level->optim;
     struct descent_tensor state = {.dtype = type, .rank = rank};
     assert(rank >= 0 && rank <= (int)(sizeof state.shape / sizeof *state.shape));
     for (int i = 0; i < rank; i++)
         state.shape[i] = shape[i];
-    state.name = descent_arena_format(optim->arena, tensor ? "%s.%s/%s" : "%s.%s", optim->algorithm->name,
+    state.name = descent_arena_format(optim->arena, tensor ? "%s.%s/%s" : "%s.%s", level->algorithm->name,
                                       name, tensor ? tensor->param->name : "");
     if (!state.name || !grow(optim))
         return NULL;
@@ -55,7 +57,7 @@ void *optim_state(struct optim_run *run, struct optim_tensor *tensor, const char
 
 void *optim_scratch(struct optim_run *run, size_t bytes)
 {
-    return descent_arena_alloc(((struct optim *)run)->arena, bytes);
+    return descent_arena_alloc(((struct optim_level *)run)->optim->arena, bytes);
 }
 
 enum descent_status optim_slot(struct optim_run *run, struct optim_tensor *tensor, int slot,
@@ -66,31 +68,42 @@ enum descent_status optim_slot(struct optim_run *run, struct optim_tensor *tenso
     return tensor->slot[slot] ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }
 
-static enum descent_status declare_step(struct optim *optim)
+static enum descent_status declare_step(struct optim_level *level)
 {
-    struct descent_tensor step = {
-        .dtype = DESCENT_I64, .data = &optim->run.step, .bytes = sizeof optim->run.step};
-    step.name = descent_arena_format(optim->arena, "%s.step", optim->algorithm->name);
+    struct optim *optim = level->optim;
+    int64_t *count = &level->run.step;
+    struct descent_tensor step = {.dtype = DESCENT_I64, .data = count, .bytes = sizeof *count};
+    step.name = descent_arena_format(optim->arena, "%s.step", level->algorithm->name);
     if (!step.name || !grow(optim))
         return DESCENT_OUT_OF_MEMORY;
-    optim->state[optim->state_count++] = (struct optim_state){.tensor = step, .data = &optim->run.step};
+    optim->state[optim->state_count++] =
+        (struct optim_state){.tensor = step, .data = count, .borrowed = true};
     return DESCENT_OK;
+}
+
+static enum descent_status declare_level(struct optim_level *level)
+{
+    const struct optim_algorithm *algorithm = level->algorithm;
+    struct optim_run *run = &level->run;
+    enum descent_status status = declare_step(level);
+    run->count = level->count;
+    for (int i = 0; i < level->count; i++) {
+        run->tensor[i] = &level->tensor[i];
+        memset(level->tensor[i].slot, 0, sizeof level->tensor[i].slot);
+        for (int slot = 0; slot < OPTIM_SLOTS && algorithm->slots[slot] && !status; slot++)
+            status = optim_slot(run, run->tensor[i], slot, algorithm->slots[slot]);
+    }
+    return !status && algorithm->init && level->count > 0 ? algorithm->init(run) : status;
 }
 
 enum descent_status optim_declare_state(struct optim *optim)
 {
-    const struct optim_algorithm *algorithm = optim->algorithm;
+    enum descent_status status = DESCENT_OK;
     optim_free_state(optim);
-    optim->run.count = optim->count;
-    enum descent_status status = declare_step(optim);
-    for (int i = 0; i < optim->count; i++) {
-        optim->run.tensor[i] = &optim->tensor[i];
-        memset(optim->tensor[i].slot, 0, sizeof optim->tensor[i].slot);
-        for (int slot = 0; slot < OPTIM_SLOTS && algorithm->slots[slot] && !status; slot++)
-            status = optim_slot(&optim->run, &optim->tensor[i], slot, algorithm->slots[slot]);
-    }
-    if (!status && algorithm->init)
-        status = algorithm->init(&optim->run);
+    FOR_EACH_LEVEL(level, optim->base)
+    status = status ? status : declare_level(level);
+    FOR_EACH_LEVEL(level, optim->wrapper)
+    status = status ? status : declare_level(level);
     return status ? status : optim_declare_memory(optim, optim->schedule);
 }
 
@@ -100,7 +113,7 @@ enum descent_status optim_declare_memory(struct optim *optim, struct optim_sched
     if (!optim_schedule_follows(schedule))
         return DESCENT_OK;
     if (!optim->schedule_memory)
-        optim->schedule_memory = optim_state(&optim->run, NULL, "schedule", DESCENT_F64, 1, shape);
+        optim->schedule_memory = optim_state(&optim->base->run, NULL, "schedule", DESCENT_F64, 1, shape);
     if (!optim->schedule_memory)
         return DESCENT_OUT_OF_MEMORY;
     memset(optim->schedule_memory, 0, OPTIM_SCHEDULE_MEMORY * sizeof *optim->schedule_memory);
@@ -159,12 +172,13 @@ static enum descent_status check_state(const struct descent_tensor *own,
                         describe(given, found, sizeof found), describe(own, expected, sizeof expected));
 }
 
-/* A tensor under this algorithm's name that is no state of this optimizer belongs to another model or
+/* A tensor under the name of an algorithm that is no state of this optimizer belongs to another model or
  * setting. */
-static enum descent_status check_foreign(const struct optim *optim, const struct descent_tensor *given)
+static enum descent_status check_foreign(const struct optim *optim, const struct optim_level *level,
+                                         const struct descent_tensor *given)
 {
-    size_t length = strlen(optim->algorithm->name);
-    if (strncmp(given->name, optim->algorithm->name, length) != 0 || given->name[length] != '.')
+    size_t length = strlen(level->algorithm->name);
+    if (strncmp(given->name, level->algorithm->name, length) != 0 || given->name[length] != '.')
         return DESCENT_OK;
     for (int i = 0; i < optim->state_count; i++)
         if (strcmp(optim->state[i].tensor.name, given->name) == 0)
@@ -173,23 +187,38 @@ static enum descent_status check_foreign(const struct optim *optim, const struct
                         given->name);
 }
 
+/* Step counts are not negative. */
+static enum descent_status check_count(const struct optim_state *own, const struct descent_tensor *tensors,
+                                       int count)
+{
+    int64_t step;
+    if (!own->borrowed)
+        return DESCENT_OK;
+    const struct descent_tensor *given = find(tensors, count, own->tensor.name);
+    memcpy(&step, given->data, sizeof step);
+    if (step >= 0)
+        return DESCENT_OK;
+    return descent_fail(DESCENT_MISMATCH, "'%s' is %lld; expected a number of steps", given->name,
+                        (long long)step);
+}
+
 enum descent_status optim_state_load(struct optim *optim, const struct descent_tensor *tensors, int count)
 {
     enum descent_status status = DESCENT_OK;
     for (int i = 0; i < optim->state_count && !status; i++)
         status = check_state(&optim->state[i].tensor, tensors, count);
-    for (int i = 0; i < count && !status; i++)
-        status = check_foreign(optim, &tensors[i]);
+    for (int i = 0; i < optim->state_count && !status; i++)
+        status = check_count(&optim->state[i], tensors, count);
+    for (int i = 0; i < count && !status; i++) {
+        FOR_EACH_LEVEL(level, optim->base)
+        status = status ? status : check_foreign(optim, level, &tensors[i]);
+        FOR_EACH_LEVEL(level, optim->wrapper)
+        status = status ? status : check_foreign(optim, level, &tensors[i]);
+    }
     if (status)
         return status;
-    int64_t step;
-    const struct descent_tensor *given = find(tensors, count, optim->state[0].tensor.name);
-    memcpy(&step, given->data, sizeof step);
-    if (step < 0)
-        return descent_fail(DESCENT_MISMATCH, "'%s' is %lld; expected a number of steps", given->name,
-                            (long long)step);
     for (int i = 0; i < optim->state_count; i++) {
-        given = find(tensors, count, optim->state[i].tensor.name);
+        const struct descent_tensor *given = find(tensors, count, optim->state[i].tensor.name);
         memcpy(optim->state[i].data, given->data, optim->state[i].tensor.bytes);
     }
     return DESCENT_OK;

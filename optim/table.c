@@ -13,6 +13,16 @@ static const struct optim_algorithm *const algorithms[] = {
 #undef X
 };
 
+#define X(name) extern const struct optim_algorithm OPTIM_WRAPPER(name);
+OPTIM_WRAPPER_LIST(X)
+#undef X
+
+static const struct optim_algorithm *const wrappers[] = {
+#define X(name) &OPTIM_WRAPPER(name),
+    OPTIM_WRAPPER_LIST(X)
+#undef X
+};
+
 /* In double: squares of float gradients neither overflow nor vanish. One stream of reads
  * leaves the memory waiting; four together are up to three times as fast. */
 static void sum_squares(struct optim_part *part)
@@ -35,5 +45,7 @@ static void sum_squares(struct optim_part *part)
 const struct optim_table DESCENT_FOR_ISA(optim_table) = {
     .algorithm = algorithms,
     .count = sizeof algorithms / sizeof *algorithms,
+    .wrapper = wrappers,
+    .wrapper_count = sizeof wrappers / sizeof *wrappers,
     .sum_squares = sum_squares,
 };

@@ -135,6 +135,20 @@ static const struct rule rules[] = {
              "coefficient={coef},safeguard={safe},weight_decay={wd}"},
     {.name = "dog", .spec = "dog:lr={lr},first_step={rel},eps={eps},weight_decay={wd}"},
     {.name = "ldog", .spec = "dog:lr={lr},first_step={rel},eps={eps},layerwise,weight_decay={wd}"},
+    {.name = "gradient_centralization+sgd", .spec = "sgd:lr={lr}+centralize"},
+    {.name = "clip_global_norm(optax)+sgd", .spec = "sgd:lr={lr}+clip_norm:{mx}"},
+    {.name = "clip_block_rms+sgd", .spec = "sgd:lr={lr}+clip_rms:{d}"},
+    {.name = "clip_value+sgd", .spec = "sgd:lr={lr}+clip_value:{c}"},
+    {.name = "agc+sgd", .spec = "sgd:lr={lr}+agc:{c},eps={eps}"},
+    /* In float the wrapped step is known to the rounding of the values: it is their difference. */
+    {.name = "cautious_adamw",
+     .float_tolerance = 1e-2,
+     .spec = "adamw:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}+cautious"},
+    {.name = "cautious_lion", .spec = "lion:lr={lr},beta1={b1},beta2={b2},weight_decay={wd}+cautious"},
+    {.name = "lookahead(k5,.5)+sgd", .spec = "sgd:lr={lr}+lookahead:{k},alpha={al}"},
+    {.name = "accumulate2+sgd", .spec = "sgd:lr={lr}+accumulate:{k}"},
+    {.name = "ema.9 of sgd", .spec = "sgd:lr={lr}+ema:decay={d}"},
+    {.name = "swa of sgd", .spec = "sgd:lr={lr}+swa:start=0,every=1"},
 };
 enum { RULES = sizeof rules / sizeof *rules };
 
@@ -239,12 +253,17 @@ static double worst_error(const char *spec, const struct descent_json *row)
         fail_msg("%s: %s", spec, descent_error());
     for (int t = 1; t <= LAST; t++) {
         const struct descent_json *expected = values_after(row, "values", t);
+        const struct descent_json *average = values_after(row, "eval", t);
         set_gradients(&p, t);
         assert_int_equal(optim_step(optim), DESCENT_OK);
         /* A step in float rounds each value, at random, by up to half a unit in its last place. */
         double rounding = in_double ? 0 : sqrt(t) * 0x1p-24;
         if (expected)
             worst = fmax(worst, error(&p, expected, count, rounding));
+        assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+        if (average)
+            worst = fmax(worst, error(&p, average, count, rounding));
+        optim_evaluation_end(optim);
     }
     optim_free(optim);
     return worst;

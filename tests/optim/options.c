@@ -38,7 +38,11 @@ static void unknown_optimizer_is_an_error_with_a_hint(void **state)
     REFUSED("adamm", "unknown optimizer 'adamm'", "did you mean 'adam'");
     REFUSED("gauss", "unknown optimizer 'gauss'", "known: sgd, momentum, ");
     REFUSED("", "expected a name");
-    REFUSED("adam+lookahead:k=5", "optimizer adam cannot be combined with 'lookahead'");
+    REFUSED("adam+lokahead", "unknown optimizer wrapper 'lokahead'", "did you mean 'lookahead'");
+    REFUSED("adam+sgd", "unknown optimizer wrapper 'sgd'", "known: centralize, ");
+    REFUSED("adam+lookahead:k=0", "k=0 for wrapper lookahead", "default 5");
+    REFUSED("adam+ema+lookahead+ema", "optimizer adam is wrapped in ema twice");
+    REFUSED("adam+accumulate:4+ema", "wrapper accumulate must be the last; 'ema' follows it");
     REFUSED("sgd:lr=0.1,nesterov", "nesterov=yes needs momentum above 0");
     REFUSED("momentum:nesterov,dampening=0.5", "dampening=0.5");
 }

@@ -213,7 +213,7 @@ static void group_overrides_what_it_names(void **state)
     assert_memory_equal(m->params[2].value, slow->params[2].value, 40 * 33 * sizeof(descent_real));
     assert_memory_equal(m->params[3].value, base->params[3].value, 5 * sizeof(descent_real));
     assert_int_equal(optim_group(optim, "conv1.*", "lr=1"), DESCENT_BAD_ARGUMENT);
-    assert_error_has("groups come before the first");
+    assert_error_has("after step 3; it must come before the first");
     optim_free(optim);
     free(m);
     free(base);
