@@ -3,7 +3,11 @@
  *
  * Forward and input gradient are gathers over a zero-padded copy of one sample; the weight gradient is the
  * outer products of input and output-gradient pixels, summed per chunk of samples and then in chunk order.
- */
+ *
+ * Few channels would leave most lanes of a vector empty. So backward may spread the columns of the kernel
+ * over the lanes, as they lie side by side in an NHWC row: one pixel of dy times a kernel row of weights
+ * gives that row's share of dx, to be folded together (x_spread); one pixel of x times a run of dy pixels
+ * gives the gradient of a kernel row (y_spread). */
 #include "nn/gather.h"
 #include "nn/op.h"
 
@@ -14,10 +18,15 @@ struct blocks {
     int channels, count, padded; /* padded: channels rounded up to whole vectors */
 };
 
+static int whole_vectors(int channels)
+{
+    return (channels + NN_LANES - 1) / NN_LANES * NN_LANES;
+}
+
 static struct blocks blocks_of(int channels)
 {
-    int vectors = (channels + NN_LANES - 1) / NN_LANES;
-    return (struct blocks){channels, (vectors + 1) / 2, vectors * NN_LANES};
+    int padded = whole_vectors(channels);
+    return (struct blocks){channels, (padded / NN_LANES + 1) / 2, padded};
 }
 
 static int block_vectors(struct blocks b, int block)
@@ -29,18 +38,32 @@ static int block_vectors(struct blocks b, int block)
 struct geometry {
     int kernel, stride, padding, dilation, groups;
     struct blocks in, out;
+    int x_spread, y_spread; /* kernel columns spread over lanes: 1 or kernel */
+    struct blocks fold; /* x_spread x in.channels: columns of the packed weights of the input gradient */
+    struct blocks sums; /* y_spread x out.channels: columns of the sums of the weight gradient */
     struct nn_shape x, y;
-    int x_height, x_width;      /* of the padded copy of a sample of x */
-    int low, y_height, y_width; /* padded copy of dy: `low` pixels before, and its size */
-    int64_t x_copy, y_copy;     /* floats of the copies; x_copy is 0 when x serves as it is */
-    int64_t packed;             /* floats of the packed weights of one direction */
-    int64_t taps;               /* kernel x kernel x in.channels: rows of a group's weight gradient */
-    int64_t partial;            /* floats of a chunk's weight and bias gradient */
+    int x_height, x_width;            /* of the padded copy of a sample of x */
+    int low, y_width;                 /* of dy's copy: pixels of its border on the left, and its width */
+    int64_t x_copy, y_copy, fold_row; /* floats of the copies (x_copy is 0 when x serves as it is) and of
+                                       * a row of dx to be folded */
+    int64_t packed;                   /* floats of the packed weights of one direction */
+    int64_t taps;                     /* kernel x kernel x in.channels */
+    int64_t rows;                     /* of a group's sums of the weight gradient: taps / y_spread */
+    int64_t partial;                  /* floats of a chunk's weight and bias gradient */
 };
 
 static int ceil_divide(int a, int b)
 {
     return a > 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+/* Whether spreading pays, for vectors of `channels` over rows of that many pixels: kernel or 1. */
+static int spread(const struct geometry *g, int channels, int width_alone, int width_spread)
+{
+    if (g->stride > 1 || g->dilation > 1 || g->groups > 1)
+        return 1;
+    int64_t alone = (int64_t)width_alone * g->kernel * whole_vectors(channels);
+    return (int64_t)width_spread * whole_vectors(g->kernel * channels) < alone ? g->kernel : 1;
 }
 
 static struct geometry geometry_of(const nn_node *node)
@@ -58,18 +81,25 @@ static struct geometry geometry_of(const nn_node *node)
     g.x_height = g.x.height + 2 * g.padding;
     g.x_width = g.x.width + 2 * g.padding;
     g.x_copy = g.padding ? (int64_t)g.x_height * g.x_width * g.x.channels : 0;
-    /* The input gradient at row r reads dy rows (r + padding - i dilation) / stride, i < kernel. */
-    int reach = (g.kernel - 1) * g.dilation - g.padding;
-    int high_y = (g.x.height - 1 + g.padding) / g.stride, high_x = (g.x.width - 1 + g.padding) / g.stride;
+    g.x_spread = spread(&g, g.in.channels, g.x.width, g.y.width);
+    g.y_spread = spread(&g, g.out.channels, g.y.width, g.x_width);
+    g.fold = blocks_of(g.x_spread * g.in.channels);
+    g.sums = blocks_of(g.y_spread * g.out.channels);
+    g.fold_row = g.x_spread > 1 ? (int64_t)g.y.width * g.fold.padded + NN_LANES : 0;
+    /* The input gradient at column c reads dy columns (c + padding - j dilation) / stride, j < kernel; a
+     * run of dy pixels that belongs to one of x begins up to y_spread - 1 before dy. */
+    int reach = (g.kernel - 1) * g.dilation - g.padding, high = (g.x.width - 1 + g.padding) / g.stride + 1;
+    int least = g.y_spread - 1;
     g.low = reach > 0 ? ceil_divide(reach, g.stride) : 0;
-    g.y_height = g.low + (high_y + 1 > g.y.height ? high_y + 1 : g.y.height);
-    g.y_width = g.low + (high_x + 1 > g.y.width ? high_x + 1 : g.y.width);
-    g.y_copy = (int64_t)g.y_height * g.y_width * g.y.channels + 2 * NN_LANES;
-    int64_t area = (int64_t)g.kernel * g.kernel;
-    int64_t forward = area * g.in.channels * g.out.padded, backward = area * g.out.channels * g.in.padded;
+    g.low = g.low > least ? g.low : least;
+    g.y_width = g.low + (high > g.y.width + least ? high : g.y.width + least);
+    g.y_copy = (int64_t)g.y.height * g.y_width * g.y.channels + 2 * NN_LANES;
+    int64_t area = (int64_t)g.kernel * g.kernel, forward = area * g.in.channels * g.out.padded,
+            backward = area / g.x_spread * g.out.channels * g.fold.padded;
     g.packed = g.groups * (forward > backward ? forward : backward);
     g.taps = area * g.in.channels;
-    g.partial = g.groups * (g.taps + 1) * g.out.padded;
+    g.rows = g.taps / g.y_spread;
+    g.partial = g.groups * (g.rows + 1) * g.sums.padded;
     return g;
 }
 
@@ -160,6 +190,20 @@ static void pack_direction(const struct geometry *g, const float *weight, bool b
                     }
 }
 
+/* to[block][i][k][lanes of the block] = W[k][c][i][j] with lane j x channels + c; rows i in reverse. */
+static void pack_spread(const struct geometry *g, const float *weight, float *to)
+{
+    int channels = g->in.channels;
+    for (int b = 0; b < g->fold.count; b++)
+        for (int i = g->kernel - 1; i >= 0; i--)
+            for (int k = 0; k < g->out.channels; k++)
+                for (int lane = 0; lane < block_vectors(g->fold, b) * NN_LANES; lane++) {
+                    int column = b * 2 * NN_LANES + lane, j = column / channels, c = column % channels;
+                    int64_t row = ((int64_t)k * channels + c) * g->kernel + i;
+                    *to++ = column < g->fold.channels ? weight[row * g->kernel + j] : 0;
+                }
+}
+
 static const float *packed_bias(const struct nn_call *call, const struct geometry *g)
 {
     return (const float *)call->packed + g->packed;
@@ -180,7 +224,9 @@ static void pack(const struct nn_call *call)
             *bias++ = call->param[1] && k < g.out.channels
                           ? call->param[1]->value[group * g.out.channels + k]
                           : 0;
-    if (call->dx[0])
+    if (call->dx[0] && g.x_spread > 1)
+        pack_spread(&g, call->param[0]->value, bias);
+    else if (call->dx[0])
         pack_direction(&g, call->param[0]->value, true, bias);
 }
 
@@ -205,7 +251,7 @@ static int64_t round_lines(int64_t floats)
 
 static int64_t thread_floats(const struct geometry *g)
 {
-    return round_lines(g->x_copy) + round_lines(g->y_copy);
+    return round_lines(g->x_copy) + round_lines(g->y_copy) + round_lines(g->fold_row);
 }
 
 static void plan(const nn_node *node, int batch, bool training, int threads, struct nn_needs *needs)
@@ -308,12 +354,12 @@ static void forward(const struct nn_call *call)
 
 /* ---- Backward ---- */
 
-/* A sample of dy, masked by the fused ReLU, inside the copy's border of zeros. */
+/* A sample of dy, masked by the fused ReLU, between the zeros left and right in its copy. */
 static void pad_gradient(const struct nn_call *call, const struct geometry *g, int64_t s, float *copy)
 {
     int64_t row = (int64_t)g->y.width * g->y.channels, pitch = (int64_t)g->y_width * g->y.channels;
     const float *dy = call->dy + s * nn_size(g->y), *y = call->y + s * nn_size(g->y);
-    float *restrict to = copy + g->low * (pitch + g->y.channels);
+    float *restrict to = copy + (int64_t)g->low * g->y.channels;
     for (int i = 0; i < g->y.height; i++, to += pitch, dy += row, y += row)
         if (call->relu)
             for (int64_t k = 0; k < row; k++) {
@@ -328,20 +374,22 @@ static void pad_gradient(const struct nn_call *call, const struct geometry *g, i
  * row of each group's sum. */
 static void bias_sample(const struct geometry *g, const float *dy, float *sum)
 {
-    int64_t pixels = (int64_t)g->y_height * g->y_width;
+    const ptrdiff_t pixels = (ptrdiff_t)g->y.height * g->y_width, pixel = g->y.channels;
     for (int group = 0; group < g->groups; group++)
         for (int k = 0; k < g->out.padded; k += NN_LANES) {
             const float *from = dy + group * g->out.channels + k;
-            float *to = sum + group * (g->taps + 1) * g->out.padded + g->taps * g->out.padded + k;
-            nn_vector even = nn_vector_load(to), odd = {0};
-            int64_t p = 0;
-            for (; p + 1 < pixels; p += 2, from += 2 * g->y.channels) {
-                even += nn_vector_load(from);
-                odd += nn_vector_load(from + g->y.channels);
+            float *to = sum + (group * (g->rows + 1) + g->rows) * g->sums.padded + k;
+            nn_vector part[4] = {nn_vector_load(to)};
+            ptrdiff_t p = 0;
+            for (; p + 3 < pixels; p += 4, from += 4 * pixel) {
+                part[0] += nn_vector_load(from);
+                part[1] += nn_vector_load(from + pixel);
+                part[2] += nn_vector_load(from + 2 * pixel);
+                part[3] += nn_vector_load(from + 3 * pixel);
             }
-            if (p < pixels)
-                even += nn_vector_load(from);
-            nn_vector_store(to, even + odd);
+            for (; p < pixels; p++, from += pixel)
+                part[0] += nn_vector_load(from);
+            nn_vector_store(to, (part[0] + part[1]) + (part[2] + part[3]));
         }
 }
 
@@ -360,7 +408,7 @@ static int backward_taps(const struct geometry *g, int vectors, int row, int col
             if (up % g->stride || left % g->stride)
                 continue;
             tap[count++] = (struct nn_tap){
-                .in = (g->low + up / g->stride) * pitch + (g->low + left / g->stride) * channels,
+                .in = up / g->stride * pitch + (g->low + left / g->stride) * channels,
                 .weight = (int64_t)(area - 1 - i * g->kernel - j) * g->out.channels * lanes,
                 .row = up / g->stride,
             };
@@ -378,6 +426,53 @@ static void backward_class(const struct geometry *g, const struct nn_gather *gat
         inside.hangs = g->stride == 1 && may_hang(g->x, g->groups, i);
         nn_gather_row(&inside, dy + (int64_t)(i / g->stride) * g->y_width * g->y.channels,
                       dx + ((int64_t)i * g->x.width + column) * g->x.channels, width);
+    }
+}
+
+/* A row of dx: the sums of what its pixels got from those of dy. from: y.width x fold.padded */
+static void fold_row(const struct geometry *g, const float *from, float *dx, bool add, bool hangs)
+{
+    const int channels = g->x.channels;
+    for (int column = g->padding; column < g->x.width + g->padding; column++, dx += channels) {
+        int first = column < g->y.width ? 0 : column - g->y.width + 1,
+            end = column < g->kernel ? column + 1 : g->kernel;
+        for (int c = 0; c < channels; c += NN_LANES) {
+            nn_vector sum = {0};
+            for (int j = first; j < end; j++)
+                sum += nn_vector_load(from + (int64_t)(column - j) * g->fold.padded + j * channels + c);
+            nn_vector_put(dx + c, add, nn_vector_first(sum, channels - c), hangs ? NN_LANES : channels - c);
+        }
+    }
+}
+
+static void backward_spread(const struct nn_call *call, const struct geometry *g, const float *dy,
+                            float *dx, float *row)
+{
+    struct nn_tap tap[MAX_KERNEL];
+    const int64_t pitch = (int64_t)g->y_width * g->y.channels;
+    for (int i = 0; i < g->x.height; i++, dx += (int64_t)g->x.width * g->x.channels) {
+        const float *weight = packed_backward(call, g);
+        for (int b = 0; b < g->fold.count; b++) {
+            int lanes = block_vectors(g->fold, b) * NN_LANES;
+            for (int t = 0; t < g->kernel; t++) {
+                int up = g->padding - (g->kernel - 1 - t);
+                tap[t] = (struct nn_tap){.in = up * pitch + (int64_t)g->low * g->y.channels,
+                                         .weight = (int64_t)t * g->out.channels * lanes,
+                                         .row = up};
+            }
+            struct nn_gather gather = {.tap = tap,
+                                       .taps = g->kernel,
+                                       .run = g->out.channels,
+                                       .in_pixel = g->y.channels,
+                                       .out_pixel = g->fold.padded,
+                                       .weight = weight,
+                                       .vectors = lanes / NN_LANES,
+                                       .lanes = lanes};
+            gather = nn_gather_inside(gather, i, g->y.height);
+            nn_gather_row(&gather, dy + i * pitch, row + b * 2 * NN_LANES, g->y.width);
+            weight += (int64_t)g->kernel * g->out.channels * lanes;
+        }
+        fold_row(g, row, dx, call->add[0], may_hang(g->x, 1, i));
     }
 }
 
@@ -406,22 +501,26 @@ static void backward_sample(const struct nn_call *call, const struct geometry *g
         }
 }
 
-/* Outer products over one sample: sum[r][k] += x[pixel + offset[r]] dy[pixel][k], R rows of the weight
- * gradient x V vectors. */
-NN_INLINE void outer_tile(const int R, const int V, const struct geometry *g, const float *const *x,
-                          const float *dy, float *restrict sum, int64_t pitch)
+/* Which pixels the outer products pair; steps from one to the next in floats. */
+struct outer {
+    int height, width;
+    ptrdiff_t x_pixel, x_row, dy_pixel, dy_row;
+    int64_t pitch; /* of sum */
+};
+
+/* Outer products over one sample: sum[r][k] += x[r][pixel] dy[pixel][k], R rows of the weight gradient x V
+ * vectors. */
+NN_INLINE void outer_tile(const int R, const int V, const struct outer *o, const float *const *x,
+                          const float *dy, float *restrict sum)
 {
-    nn_vector total[12][2];
-    const ptrdiff_t pixel = (ptrdiff_t)g->stride * g->x.channels,
-                    row = (ptrdiff_t)g->stride * g->x_width * g->x.channels;
-    const ptrdiff_t dy_pixel = g->y.channels, dy_row = (ptrdiff_t)g->y_width * g->y.channels;
+    nn_vector total[8][2];
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++)
-            total[r][v] = nn_vector_load(sum + r * pitch + v * NN_LANES);
-    for (int i = 0; i < g->y.height; i++, dy += dy_row) {
+            total[r][v] = nn_vector_load(sum + r * o->pitch + v * NN_LANES);
+    for (int i = 0; i < o->height; i++, dy += o->dy_row) {
         const float *from = dy;
-        ptrdiff_t at = i * row;
-        for (int j = 0; j < g->y.width; j++, from += dy_pixel, at += pixel) {
+        ptrdiff_t at = i * o->x_row;
+        for (int j = 0; j < o->width; j++, from += o->dy_pixel, at += o->x_pixel) {
             nn_vector d0 = nn_vector_load(from), d1 = V > 1 ? nn_vector_load(from + NN_LANES) : d0;
             for (int r = 0; r < R; r++) {
                 float value = x[r][at];
@@ -433,16 +532,16 @@ NN_INLINE void outer_tile(const int R, const int V, const struct geometry *g, co
     }
     for (int r = 0; r < R; r++)
         for (int v = 0; v < V; v++)
-            nn_vector_store(sum + r * pitch + v * NN_LANES, total[r][v]);
+            nn_vector_store(sum + r * o->pitch + v * NN_LANES, total[r][v]);
 }
 
-static void outer_rows(const struct geometry *g, int rows, int vectors, const float *const *x,
-                       const float *dy, float *sum, int64_t pitch)
+static void outer_rows(const struct outer *o, int rows, int vectors, const float *const *x, const float *dy,
+                       float *sum)
 {
     switch (vectors * 16 + rows) {
 #define CASE(R, V)                                                                                         \
     case V * 16 + R:                                                                                       \
-        outer_tile(R, V, g, x, dy, sum, pitch);                                                            \
+        outer_tile(R, V, o, x, dy, sum);                                                                   \
         break;
         CASE(1, 1)
         CASE(2, 1)
@@ -462,26 +561,34 @@ static void outer_rows(const struct geometry *g, int rows, int vectors, const fl
     }
 }
 
-/* The weight gradient of one sample, added to sum: [group][tap and channel][out.padded]. */
+/* The weight gradient of one sample, added to sum: [group][tap and channel][sums.padded]. With y_spread,
+ * column m x channels + k of a kernel row is column kernel - 1 - m of filter k. */
 static void weight_sample(const struct geometry *g, const float *x, const float *dy, float *sum)
 {
     const float *row[8];
-    int rows_in_all = (int)g->taps;
-    dy += ((int64_t)g->low * g->y_width + g->low) * g->y.channels;
-    for (int group = 0; group < g->groups; group++, sum += (g->taps + 1) * g->out.padded)
-        for (int b = 0; b < g->out.count; b++) {
-            int first = b * 2 * NN_LANES, vectors = block_vectors(g->out, b), most = vectors > 1 ? 6 : 8;
+    const int across = g->kernel / g->y_spread, rows_in_all = (int)g->rows;
+    const struct outer outer = {.height = g->y.height,
+                                .width = g->y_spread > 1 ? g->x_width : g->y.width,
+                                .x_pixel = (ptrdiff_t)g->stride * g->x.channels,
+                                .x_row = (ptrdiff_t)g->stride * g->x_width * g->x.channels,
+                                .dy_pixel = g->y.channels,
+                                .dy_row = (ptrdiff_t)g->y_width * g->y.channels,
+                                .pitch = g->sums.padded};
+    dy += (int64_t)(g->low - (g->y_spread - 1)) * g->y.channels;
+    for (int group = 0; group < g->groups; group++, sum += (g->rows + 1) * g->sums.padded)
+        for (int b = 0; b < g->sums.count; b++) {
+            int first = b * 2 * NN_LANES, vectors = block_vectors(g->sums, b), most = vectors > 1 ? 6 : 8;
             int tiles = (rows_in_all + most - 1) / most;
             for (int t = 0, begin = 0, end; t < tiles; t++, begin = end) {
                 end = (int)((int64_t)rows_in_all * (t + 1) / tiles);
                 for (int q = begin; q < end; q++) {
                     int tap = q / g->in.channels, c = q % g->in.channels;
-                    int64_t i = (int64_t)(tap / g->kernel) * g->dilation,
-                            j = (int64_t)(tap % g->kernel) * g->dilation;
+                    int64_t i = (int64_t)(tap / across) * g->dilation,
+                            j = (int64_t)(tap % across) * g->dilation;
                     row[q - begin] = x + (i * g->x_width + j) * g->x.channels + group * g->in.channels + c;
                 }
-                outer_rows(g, end - begin, vectors, row, dy + group * g->out.channels + first,
-                           sum + (int64_t)begin * g->out.padded + first, g->out.padded);
+                outer_rows(&outer, end - begin, vectors, row, dy + group * g->out.channels + first,
+                           sum + (int64_t)begin * g->sums.padded + first);
             }
         }
 }
@@ -496,7 +603,7 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
 {
     struct geometry g = geometry_of(call->node);
     float *x_copy = (float *)call->workspace + thread * thread_floats(&g),
-          *y_copy = x_copy + round_lines(g.x_copy);
+          *y_copy = x_copy + round_lines(g.x_copy), *row = y_copy + round_lines(g.y_copy);
     float *partial = partial_of(call, &g, chunk);
     int64_t begin, end;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
@@ -508,7 +615,9 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
         bias_sample(&g, y_copy, partial);
         if (call->param[0]->grad)
             weight_sample(&g, pad_input(&g, call->x[0] + s * nn_size(g.x), x_copy), y_copy, partial);
-        if (call->dx[0])
+        if (call->dx[0] && g.x_spread > 1)
+            backward_spread(call, &g, y_copy, call->dx[0] + s * nn_size(g.x), row);
+        else if (call->dx[0])
             backward_sample(call, &g, y_copy, call->dx[0] + s * nn_size(g.x));
     }
 }
@@ -520,8 +629,8 @@ static void put(float *to, ptrdiff_t pitch, const float *value, int count, bool 
         to[k * pitch] = add ? to[k * pitch] + value[k] : value[k];
 }
 
-/* Hands one chunk's share of the summed partial gradients to the parameters', from [tap, c][k] to
- * [k][c][tap]. */
+/* Hands one chunk's share of the summed partial gradients to the parameters', from weight_sample's layout
+ * to [k][c][tap]. */
 static void add_gradient_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
 {
     struct geometry g = geometry_of(call->node);
@@ -529,19 +638,22 @@ static void add_gradient_chunk(const struct nn_call *call, int chunk, int chunks
     float *weight = call->param[0]->grad, *bias = call->param[1] ? call->param[1]->grad : NULL;
     int64_t begin, end;
     (void)thread;
-    descent_chunk_range(g.groups * (g.taps + 1), chunks, chunk, &begin, &end);
+    descent_chunk_range(g.groups * (g.rows + 1), chunks, chunk, &begin, &end);
     float *sum = partial_of(call, &g, 0);
     for (int64_t row = begin; row < end; row++) {
-        float *restrict total = sum + row * g.out.padded;
+        float *restrict total = sum + row * g.sums.padded;
         for (int p = 1; p < partials; p++)
-            for (int k = 0; k < g.out.channels; k++)
+            for (int k = 0; k < g.sums.channels; k++)
                 total[k] += total[p * g.partial + k];
-        int64_t group = row / (g.taps + 1), q = row % (g.taps + 1), filter = group * g.out.channels;
-        if (q == g.taps && bias)
+        int64_t group = row / (g.rows + 1), q = row % (g.rows + 1), filter = group * g.out.channels;
+        if (q == g.rows && bias)
             put(bias + filter, 1, total, g.out.channels, call->add_grad[1]);
-        else if (q < g.taps && weight)
-            put(weight + (filter * g.in.channels + q % g.in.channels) * area + q / g.in.channels,
-                (ptrdiff_t)g.in.channels * area, total, g.out.channels, call->add_grad[0]);
+        for (int m = 0; m < g.y_spread && q < g.rows && weight; m++) {
+            int64_t tap = (q / g.in.channels + 1) * g.y_spread - 1 - m;
+            put(weight + (filter * g.in.channels + q % g.in.channels) * area + tap,
+                (ptrdiff_t)g.in.channels * area, total + m * g.out.channels, g.out.channels,
+                call->add_grad[0]);
+        }
     }
 }
 
