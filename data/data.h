@@ -111,11 +111,26 @@ struct data_view *data_view_test(const struct data_set *set);
  * function of the seed alone. DESCENT_BAD_ARGUMENT unless both views get a sample. */
 enum descent_status data_split(const struct data_set *set, double fraction, uint64_t seed,
                                struct data_view **train, struct data_view **validation);
+/* Some samples of a view, in the order given; each in 0 .. data_view_count - 1. NULL on failure. */
+struct data_view *data_view_select(const struct data_view *view, const int64_t *samples, int64_t count);
+
 int64_t data_view_count(const struct data_view *view);
+int32_t data_view_label(const struct data_view *view, int64_t i);
 void data_view_free(struct data_view *view);
 
 /* Sample i of 0 .. data_view_count - 1. x: height x width x channels, normalized; label may be NULL. */
 enum descent_status data_sample(const struct data_view *view, int64_t i, float *x, int32_t *label);
+
+/* Images that a set has more than once, pixel for pixel. */
+struct data_duplicates {
+    int64_t train;     /* training images that repeat an earlier one */
+    int64_t test;      /* test images that repeat an earlier one, and are not in the training part */
+    int64_t leaked;    /* test images that are in the training part too */
+    int64_t relabeled; /* of all these, those whose label is another than the first one's */
+};
+
+/* Reads the whole set. */
+enum descent_status data_find_duplicates(const struct data_set *set, struct data_duplicates *duplicates);
 
 /* ---- Augmentation ----
  * Random changes of training images, named by specs: "crop:pad=4+flip+cutout:size=8" crops, flips, then

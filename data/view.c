@@ -30,6 +30,21 @@ static struct data_view *view_all(const struct data_set *set, const struct data_
     return view;
 }
 
+struct data_view *data_view_select(const struct data_view *from, const int64_t *samples, int64_t count)
+{
+    struct data_view *view = view_new(from->set, from->source, count);
+    for (int64_t i = 0; view && i < count; i++) {
+        if (samples[i] < 0 || samples[i] >= from->count) {
+            descent_fail(DESCENT_BAD_ARGUMENT, "sample %lld asked for, expected 0 .. %lld",
+                         (long long)samples[i], (long long)from->count - 1);
+            data_view_free(view);
+            return NULL;
+        }
+        view->index[view->count++] = from->index[samples[i]];
+    }
+    return view;
+}
+
 struct data_view *data_view_train(const struct data_set *set)
 {
     return view_all(set, set->train);
@@ -43,6 +58,11 @@ struct data_view *data_view_test(const struct data_set *set)
 int64_t data_view_count(const struct data_view *view)
 {
     return view->count;
+}
+
+int32_t data_view_label(const struct data_view *view, int64_t i)
+{
+    return view->source->labels[view->index[i]];
 }
 
 void data_view_free(struct data_view *view)

@@ -19,6 +19,7 @@ struct command {
 
 extern const struct command command_train; /* without a name */
 extern const struct command command_list;
+extern const struct command command_data;
 
 /* All of them, command_train first. */
 const struct command *const *commands(int *count);

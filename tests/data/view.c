@@ -153,9 +153,38 @@ static void whole_parts_are_in_file_order(void **state)
     data_free(set);
 }
 
+static void selected_samples_come_in_the_order_given(void **state)
+{
+    (void)state;
+    int64_t counts[CLASSES];
+    struct data_set *set = uneven_set(counts);
+    struct data_view *train, *validation;
+    assert_int_equal(data_split(set, 0.5, 1, &train, &validation), DESCENT_OK);
+    const int64_t samples[] = {7, 0, 7, 499};
+    struct data_view *view = data_view_select(validation, samples, 4);
+    assert_int_equal(data_view_count(view), 4);
+    for (int i = 0; i < 4; i++) {
+        float x[6], expected[6];
+        int32_t label;
+        assert_int_equal(data_sample(validation, samples[i], expected, &label), DESCENT_OK);
+        assert_int_equal(data_view_label(view, i), label);
+        assert_int_equal(data_sample(view, i, x, NULL), DESCENT_OK);
+        assert_memory_equal(x, expected, sizeof x);
+    }
+    data_view_free(view);
+    for (int64_t beyond = -1; beyond < 1000; beyond += data_view_count(validation) + 1) {
+        assert_null(data_view_select(validation, &beyond, 1));
+        assert_non_null(strstr(descent_error(), "sample "));
+    }
+    data_view_free(train);
+    data_view_free(validation);
+    data_free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(selected_samples_come_in_the_order_given),
         cmocka_unit_test(split_is_complete_disjoint_and_stratified),
         cmocka_unit_test(shares_are_rounded_by_largest_remainder),
         cmocka_unit_test(split_depends_on_the_seed_alone),

@@ -189,6 +189,49 @@ static void help_and_lists_come_from_the_tables(void **state)
     }
 }
 
+/* The sample that the repository carries, looked at. */
+static void data_shows_what_a_set_holds_and_draws_a_sheet(void **state)
+{
+    (void)state;
+    struct path sheet = path_of("sheet.png"), again = path_of("again.png"), plain = path_of("plain.png");
+    static const char *const expected[] = {"4500 training and 1000 test, 28 x 28, 1 channel", "ankle boot",
+                                           "10 classes, 450 training images each",
+                                           "0 training images repeat another",
+                                           "an image of each class as it is"};
+    struct program program =
+        program_run("data %s --augment crop+flip+cutout --sheet %s", SAMPLE, sheet.text);
+    assert_int_equal(program.code, 0);
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++)
+        if (!strstr(program.out, expected[i]))
+            fail_msg("expected '%s' in:\n%s", expected[i], program.out);
+    program_free(&program);
+    program = program_run("data %s --augment crop+flip+cutout --seed 2 --sheet %s", SAMPLE, again.text);
+    assert_int_equal(program.code, 0);
+    program_free(&program);
+    program = program_run("data %s --sheet %s", SAMPLE, plain.text);
+    assert_int_equal(program.code, 0);
+    program_free(&program);
+
+    size_t size[3];
+    char *png[3];
+    const char *path[3] = {sheet.text, again.text, plain.text};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(descent_file_read(path[i], 1 << 20, &png[i], &size[i]), DESCENT_OK);
+        assert_true(size[i] > 10000);
+        assert_memory_equal(png[i] + 12, "IHDR", 4);
+        for (int j = 0; j < i; j++)
+            assert_true(size[i] != size[j] || memcmp(png[i], png[j], size[i]) != 0);
+    }
+    for (int i = 0; i < 3; i++)
+        free(png[i]);
+    must_fail(2, "unknown augmentation 'corp'; did you mean 'crop'?", "data %s --augment corp --sheet %s",
+              SAMPLE, sheet.text);
+    must_fail(2, "--seed x", "data --seed x");
+    must_fail(2, "unknown option --sheat", "data --sheat x");
+    must_fail(2, "unexpected argument 'b'", "data a b");
+    must_fail(1, "no-such-set", "data no-such-set");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +243,7 @@ int main(void)
         cmocka_unit_test(wrong_weights_exit_1_and_name_the_file),
         cmocka_unit_test(no_arguments_teach_where_to_begin),
         cmocka_unit_test(help_and_lists_come_from_the_tables),
+        cmocka_unit_test(data_shows_what_a_set_holds_and_draws_a_sheet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
