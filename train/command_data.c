@@ -178,14 +178,23 @@ static enum descent_status print_duplicates(const struct data_set *set)
     return DESCENT_OK;
 }
 
-static enum descent_status draw_sheet(const struct data_set *set, const struct request *request)
+/* The sheet is drawn before anything is printed: what is wrong with it should not be found after a page. */
+static enum descent_status show(const struct data_set *set, const struct request *request)
 {
+    const struct data_info *info = data_describe(set);
     char path[256];
-    snprintf(path, sizeof path, "%s.png", data_describe(set)->name);
+    snprintf(path, sizeof path, "%s.png", info->name);
     const struct sheet sheet = {
         .path = request->sheet ? request->sheet : path, .augment = request->augment, .seed = request->seed};
-    enum descent_status status = sheet_write(set, &sheet);
+    enum descent_status status = request->no_sheet ? DESCENT_OK : sheet_write(set, &sheet);
+    if (status != DESCENT_OK)
+        return status;
+    print_set(info);
+    print_files(info);
+    status = print_classes(set);
     if (status == DESCENT_OK)
+        status = print_duplicates(set);
+    if (status == DESCENT_OK && !request->no_sheet)
         printf("sheet       %s: %s\n", sheet.path,
                sheet.augment ? "an image of each class as it is, then as the first epochs see it"
                              : "the first images of each class");
@@ -203,15 +212,8 @@ static int run_data(int argc, char **argv)
     }
     if (status == DESCENT_OK)
         status = data_open(request.data, &set);
-    if (status == DESCENT_OK) {
-        print_set(data_describe(set));
-        print_files(data_describe(set));
-        status = print_classes(set);
-    }
     if (status == DESCENT_OK)
-        status = print_duplicates(set);
-    if (status == DESCENT_OK && !request.no_sheet)
-        status = draw_sheet(set, &request);
+        status = show(set, &request);
     data_free(set);
     return report_error(status);
 }
