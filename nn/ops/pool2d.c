@@ -29,76 +29,59 @@ static double flops(const nn_node *node)
 
 static int chunks_of(const struct nn_call *call)
 {
-    int by_work = descent_chunk_count(call->n * nn_size(call->in), 32768);
+    int by_work = descent_chunk_count(call->n * nn_size(call->in), 8192);
     return by_work < call->n ? by_work : call->n;
 }
 
+/* The pixels under a window that exist, and the way from one to the next in floats. */
 struct window {
-    int top, bottom, left, right; /* inside the input */
+    int rows, columns;
+    ptrdiff_t channels, pitch;
+    float divisor; /* of an average */
 };
-
-static struct window window_at(const struct nn_call *call, int row, int column)
-{
-    const struct nn_pool2d_options *o = call->options;
-    int top = row * o->stride - o->padding, left = column * o->stride - o->padding;
-    int bottom = top + o->kernel, right = left + o->kernel;
-    return (struct window){top > 0 ? top : 0, bottom < call->in.height ? bottom : call->in.height,
-                           left > 0 ? left : 0, right < call->in.width ? right : call->in.width};
-}
-
-/* What an average divides by. */
-static float divisor(const struct nn_call *call, struct window w)
-{
-    const struct nn_pool2d_options *o = call->options;
-    int inside = (w.bottom - w.top) * (w.right - w.left);
-    return (float)(o->exclude_padding ? inside : o->kernel * o->kernel);
-}
 
 /* Pixels are handled a vector of channels at a time. The vector may hang over into the next pixel: there a
  * load reads what is ignored, a store writes what the next pixel's own store mends, and an addition adds
  * zeros. Where a sample ends too soon for that, `lanes` is exact. */
 
-/* `maximum` is a constant where these are inlined. The first of equal maxima takes the gradient, NaN wins,
- * as in PyTorch. */
-NN_INLINE void forward_pixel(const struct nn_call *call, struct window w, const float *x, float *y,
-                             bool exact, bool maximum)
+/* `maximum` is a constant where these are inlined, and so may be the window's size. The first of equal
+ * maxima takes the gradient, NaN wins, as in PyTorch. */
+NN_INLINE void forward_window(struct window w, const float *x, float *y, bool exact, bool maximum)
 {
-    const ptrdiff_t channels = call->in.channels, pitch = channels * call->in.width;
-    for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
-        int lanes = exact ? (int)(channels - c) : NN_LANES;
+    for (ptrdiff_t c = 0; c < w.channels; c += NN_LANES) {
+        int lanes = exact ? (int)(w.channels - c) : NN_LANES;
         nn_vector result = {0};
         if (maximum)
-            result = nn_vector_load_part(x + w.top * pitch + w.left * channels + c, lanes);
-        for (ptrdiff_t i = w.top; i < w.bottom; i++)
-            for (ptrdiff_t j = w.left; j < w.right; j++) {
-                nn_vector value = nn_vector_load_part(x + i * pitch + j * channels + c, lanes);
+            result = nn_vector_load_part(x + c, lanes);
+        for (ptrdiff_t i = 0; i < w.rows; i++)
+            for (ptrdiff_t j = 0; j < w.columns; j++) {
+                nn_vector value = nn_vector_load_part(x + i * w.pitch + j * w.channels + c, lanes);
                 if (maximum)
                     result = nn_vector_select((value > result) | (value != value), value, result);
                 else
                     result += value;
             }
         if (!maximum)
-            result *= 1 / divisor(call, w);
+            result *= 1 / w.divisor;
         nn_vector_store_part(y + c, result, lanes);
     }
 }
 
 /* alone: no other window reaches these pixels of dx, so they are stored, not added to. */
-NN_INLINE void backward_pixel(const struct nn_call *call, struct window w, const float *x, const float *y,
-                              const float *dy, float *dx, bool exact, bool alone, bool maximum)
+NN_INLINE void backward_window(struct window w, const float *x, const float *y, const float *dy, float *dx,
+                               bool exact, bool alone, bool maximum)
 {
-    const ptrdiff_t channels = call->in.channels, pitch = channels * call->in.width;
-    for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
-        int left = (int)(channels - c), lanes = exact ? left : NN_LANES;
+    for (ptrdiff_t c = 0; c < w.channels; c += NN_LANES) {
+        int left = (int)(w.channels - c), lanes = exact ? left : NN_LANES;
         nn_vector gradient = nn_vector_first(nn_vector_load_part(dy + c, lanes), left), best = {0};
         nn_mask open = ~(nn_mask){0}; /* lanes whose maximum was not met yet */
         if (maximum)
             best = nn_vector_load_part(y + c, lanes);
         else
-            gradient *= 1 / divisor(call, w);
-        for (ptrdiff_t i = w.top; i < w.bottom; i++)
-            for (ptrdiff_t j = w.left; j < w.right; j++) {
-                ptrdiff_t at = i * pitch + j * channels + c;
+            gradient *= 1 / w.divisor;
+        for (ptrdiff_t i = 0; i < w.rows; i++)
+            for (ptrdiff_t j = 0; j < w.columns; j++) {
+                ptrdiff_t at = i * w.pitch + j * w.channels + c;
                 nn_vector part = gradient;
                 if (maximum) {
                     nn_mask here = (nn_vector_load_part(x + at, lanes) == best) & open;
@@ -112,38 +95,53 @@ NN_INLINE void backward_pixel(const struct nn_call *call, struct window w, const
     }
 }
 
-/* Floats from the start of an image to the pixel. */
-static int64_t pixel_at(struct nn_shape shape, int row, int column)
-{
-    return ((int64_t)row * shape.width + column) * shape.channels;
-}
-
-NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool maximum, bool forward)
+/* Every window of a chunk. size: of windows that are all whole, a constant where this is inlined, or 0. */
+NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool maximum, bool forward,
+                     int size)
 {
     const struct nn_pool2d_options *o = call->options;
-    int64_t begin, end, in = nn_size(call->in), out = nn_size(call->out);
-    int64_t channels = call->in.channels, padded = (channels + NN_LANES - 1) / NN_LANES * NN_LANES;
+    const struct nn_shape in = call->in, out = call->out;
+    const ptrdiff_t channels = in.channels, padded = (channels + NN_LANES - 1) / NN_LANES * NN_LANES,
+                    pitch = channels * in.width, x_size = nn_size(in), y_size = nn_size(out);
+    const int kernel = size ? size : o->kernel, stride = o->stride, padding = size ? 0 : o->padding;
     /* With several vectors a pixel, the last must not hang over into a pixel whose first was stored
      * already. */
-    bool alone = !call->add[0] && o->stride >= o->kernel && (padded == NN_LANES || padded == channels);
+    const bool add = call->add[0],
+               apart = !add && stride >= kernel && (padded == NN_LANES || padded == channels);
+    int64_t begin, end;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     for (int64_t s = begin; s < end; s++) {
-        const float *x = call->x[0] + s * in;
-        if (!forward && !call->add[0])
-            memset(call->dx[0] + s * in, 0, (size_t)in * sizeof(float));
-        for (int row = 0; row < call->out.height; row++)
-            for (int column = 0; column < call->out.width; column++) {
-                struct window w = window_at(call, row, column);
-                int64_t at = pixel_at(call->out, row, column);
-                bool exact = at + padded > out ||
-                             pixel_at(call->in, w.bottom - 1, w.right - 1) + padded > in ||
-                             (alone && (w.right - 1) * channels + padded > call->in.width * channels);
-                at += s * out;
-                if (forward)
-                    forward_pixel(call, w, x, call->y + at, exact, maximum);
+        const float *x = call->x[0] + s * x_size, *dy = forward ? NULL : call->dy + s * y_size;
+        float *y = call->y + s * y_size, *dx = forward ? NULL : call->dx[0] + s * x_size;
+        if (!forward && !add)
+            memset(dx, 0, (size_t)x_size * sizeof *dx);
+        ptrdiff_t to = 0;
+        for (int row = 0; row < out.height; row++)
+            for (int column = 0; column < out.width; column++, to += channels) {
+                int top = row * stride - padding, left = column * stride - padding, bottom = top + kernel,
+                    right = left + kernel;
+                if (padding) {
+                    top = top > 0 ? top : 0, left = left > 0 ? left : 0;
+                    bottom = bottom < in.height ? bottom : in.height;
+                    right = right < in.width ? right : in.width;
+                }
+                struct window w = {bottom - top, right - left, channels, pitch, 0};
+                w.divisor = (float)(o->exclude_padding ? w.rows * w.columns : kernel * kernel);
+                ptrdiff_t at = top * pitch + left * channels;
+                bool exact = to + padded > y_size ||
+                             at + (w.rows - 1) * pitch + (w.columns - 1) * channels + padded > x_size;
+                /* A store at the end of a row would hang over into a pixel of this window row. */
+                bool alone = apart && (right - 1) * channels + padded <= pitch;
+                if (forward && exact)
+                    forward_window(w, x + at, y + to, true, maximum);
+                else if (forward)
+                    forward_window(w, x + at, y + to, false, maximum);
+                else if (exact)
+                    backward_window(w, x + at, y + to, dy + to, dx + at, true, false, maximum);
+                else if (alone)
+                    backward_window(w, x + at, y + to, dy + to, dx + at, false, true, maximum);
                 else
-                    backward_pixel(call, w, x, call->y + at, call->dy + at, call->dx[0] + s * in, exact,
-                                   alone, maximum);
+                    backward_window(w, x + at, y + to, dy + to, dx + at, false, false, maximum);
             }
     }
 }
@@ -151,8 +149,12 @@ NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool max
 #define PASS(pass, maximum, is_forward)                                                                    \
     static void pass##_chunk(const struct nn_call *call, int chunk, int chunks, int thread)                \
     {                                                                                                      \
+        const struct nn_pool2d_options *o = call->options;                                                 \
         (void)thread;                                                                                      \
-        visit(call, chunk, chunks, maximum, is_forward);                                                   \
+        if (o->kernel == 2 && !o->padding)                                                                 \
+            visit(call, chunk, chunks, maximum, is_forward, 2);                                            \
+        else                                                                                               \
+            visit(call, chunk, chunks, maximum, is_forward, 0);                                            \
     }                                                                                                      \
     static void pass(const struct nn_call *call)                                                           \
     {                                                                                                      \
