@@ -4,6 +4,8 @@
 #include "data/known.h"
 #include "data/set.h"
 
+#include "format_list.h" /* DATA_FORMAT_LIST: made by meson.build */
+
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -13,8 +15,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* A format's row: formats are asked in this order whether a path is theirs. */
-static const struct data_format *const formats[] = {&data_format_idx};
+#define X(name) extern const struct data_format data_format_##name;
+DATA_FORMAT_LIST(X)
+#undef X
+
+/* Formats are asked in this order whether a path is theirs. */
+static const struct data_format *const formats[] = {
+#define X(name) &data_format_##name,
+    DATA_FORMAT_LIST(X)
+#undef X
+};
 
 enum { FORMATS = sizeof formats / sizeof *formats };
 

@@ -3,12 +3,12 @@
 #include "data/idx.h"
 #include "data/known.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- A file ---- */
 
@@ -105,18 +105,39 @@ static const struct descent_option options[] = {
      .help = "which of EMNIST's splits"},
 };
 
-/* Looks for DIRECTORY/STEM-CONTENT-idxRANK-TYPE in all its spellings. */
-static bool find(const char *directory, const char *stem, const char *content, char path[PATH_MAX])
+/* Whether `name` is BEGIN-idxRANK-TYPE in one of its spellings: with a dot before "idx", with .gz. */
+static bool fits(const char *name, const char *begin)
 {
-    for (int i = 0; i < 4 * TYPES * DATA_MAX_RANK; i++) {
-        struct stat about;
-        int rank = 1 + i / (4 * TYPES), type = i / 4 % TYPES;
-        int length = snprintf(path, PATH_MAX, "%s/%s-%s%cidx%d-%s%s", directory, stem, content,
-                              i & 2 ? '.' : '-', rank, types[type].spelled, i & 1 ? ".gz" : "");
-        if (length < PATH_MAX && stat(path, &about) == 0 && S_ISREG(about.st_mode))
+    size_t length = strlen(begin);
+    if (strncmp(name, begin, length) != 0)
+        return false;
+    name += length;
+    if ((*name != '-' && *name != '.') || strncmp(name + 1, "idx", 3) != 0 || name[4] < '1' ||
+        name[4] > '0' + DATA_MAX_RANK || name[5] != '-')
+        return false;
+    for (int i = 0; i < TYPES; i++) {
+        length = strlen(types[i].spelled);
+        if (strncmp(name + 6, types[i].spelled, length) == 0 &&
+            (!name[6 + length] || strcmp(name + 6 + length, ".gz") == 0))
             return true;
     }
     return false;
+}
+
+/* Looks in the directory for STEM-CONTENT-idxRANK-TYPE; of several spellings takes the alphabetically
+ * first.
+ */
+static bool find(const char *directory, const char *stem, const char *content, char path[PATH_MAX])
+{
+    char begin[64], best[NAME_MAX + 1] = "";
+    snprintf(begin, sizeof begin, "%s-%s", stem, content);
+    DIR *list = opendir(directory);
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        if (fits(entry->d_name, begin) && (!*best || strcmp(entry->d_name, best) < 0))
+            snprintf(best, sizeof best, "%s", entry->d_name);
+    if (list)
+        closedir(list);
+    return *best && snprintf(path, PATH_MAX, "%s/%s", directory, best) < PATH_MAX;
 }
 
 /* Finds and reads one of the files; `path` is where it was. */

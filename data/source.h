@@ -1,5 +1,5 @@
 /* What a file format gives the rest of data/: a source of samples for each part. A new format is one file
- * that fills in a struct data_format, and its name in the table of data/dataset.c. */
+ * that exports a const struct data_format, and its line in data/meson.build. */
 #ifndef DESCENT_DATA_SOURCE_H
 #define DESCENT_DATA_SOURCE_H
 
@@ -81,7 +81,5 @@ struct data_format {
 };
 
 enum { DATA_FORMAT_OPTIONS = 8 }; /* at most, in a format's table */
-
-extern const struct data_format data_format_idx;
 
 #endif

@@ -11,7 +11,7 @@
 
 struct bytes {
     size_t size;
-    uint8_t at[4096];
+    uint8_t at[1 << 15];
 };
 
 static inline void put_big_endian(struct bytes *file, uint32_t value)

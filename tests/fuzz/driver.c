@@ -1,6 +1,7 @@
-/* Stands in for libFuzzer in the test suite: feeds a fuzz target every seed, every truncation of it and a
- * few thousand mutations, the same in every run. It looks for no coverage: for long runs build with clang
- * and -Dfuzz=true. usage: fuzz-TARGET SEED-FILE-OR-DIRECTORY ... */
+/* Stands in for libFuzzer in the test suite: feeds a fuzz target every seed, every truncation of it and
+ * some thousand mutations ($FUZZ_MUTATIONS says another number), the same in every run. It looks for no
+ * coverage: for long runs build with clang and -Dfuzz=true. usage: fuzz-TARGET SEED-FILE-OR-DIRECTORY ...
+ */
 #include "base/file.h"
 #include "base/random.h"
 #include "tests/fuzz/target.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MUTATIONS = 2000, LARGEST_SEED = 1 << 16, ROOM = 64 };
+enum { MUTATIONS = 5000, LARGEST_SEED = 1 << 16, ROOM = 64 };
 
 struct input {
     uint8_t bytes[LARGEST_SEED + ROOM];
@@ -21,6 +22,7 @@ struct input {
 };
 
 static struct descent_random source;
+static long mutations = MUTATIONS;
 
 static size_t below(size_t bound)
 {
@@ -122,14 +124,14 @@ static int run_file(const char *path)
     }
     memcpy(seed.bytes, data, seed.size);
     free(data);
-    printf("%s: %zu truncations, %d mutations\n", path, seed.size, MUTATIONS);
+    printf("%s: %zu truncations, %ld mutations\n", path, seed.size, mutations);
     fflush(stdout); /* the last line says which seed crashed */
     input = seed;
     for (input.size = 0; input.size < seed.size; input.size++)
         feed(&input);
     feed(&seed);
     source = descent_random_new(1, DESCENT_RANDOM_TEST, descent_hash(path));
-    for (int i = 0; i < MUTATIONS; i++) {
+    for (long i = 0; i < mutations; i++) {
         input = seed;
         mutate(&input);
         feed(&input);
@@ -161,6 +163,8 @@ static int run_directory(const char *path)
 int main(int count, char **arguments)
 {
     int failed = count < 2;
+    if (getenv("FUZZ_MUTATIONS"))
+        mutations = atol(getenv("FUZZ_MUTATIONS"));
     for (int i = 1; i < count; i++) {
         struct stat info;
         bool directory = stat(arguments[i], &info) == 0 && S_ISDIR(info.st_mode);
