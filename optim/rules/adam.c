@@ -3,7 +3,7 @@
  * arXiv:1904.09237. */
 #include "optim/rules/adam.h"
 
-enum { EPS_HAT = OWN, CORRECTED = OWN };
+enum { EPS_HAT = OWN, LAZY, CORRECTED = OWN };
 
 #define EPS_HAT_ROW                                                                                        \
     OPTIM_FLAG("eps_hat", "no", "add eps to the uncorrected root, as TensorFlow does; Keras: eps=1e-7")
@@ -11,6 +11,7 @@ enum { EPS_HAT = OWN, CORRECTED = OWN };
 static const struct descent_option adam_options[] = {
     ADAM_ROWS("1e-3", 3e-5, 3e-2, "0.9", 0, 0),
     EPS_HAT_ROW,
+    OPTIM_FLAG("lazy", "no", "leave rows alone whose gradient is exactly 0"),
     DECAY_ROWS("0", 0, 0),
 };
 
@@ -31,7 +32,41 @@ static void adam_loop(struct optim_part *part)
     optim_elementwise(part, 2, adam_rule);
 }
 
-static enum descent_status adam_step(struct optim_run *run)
+static bool any(const descent_real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] != 0)
+            return true;
+    return false;
+}
+
+/* Row by row; a row that hangs over the part is looked at as a whole all the same. */
+static void lazy_loop(struct optim_part *part)
+{
+    const struct descent_param *param = part->tensor->param;
+    int64_t row = param->rank > 1 ? param->size / param->shape[0] : 1;
+    struct optim_part piece = *part;
+    double sum = 0;
+    for (int64_t first = part->begin / row * row; first < part->end; first += row) {
+        piece.begin = first > part->begin ? first : part->begin;
+        piece.end = first + row < part->end ? first + row : part->end;
+        if (any(param->grad + first, row)) {
+            optim_elementwise(&piece, 2, adam_rule);
+            sum += piece.sum;
+        }
+    }
+    part->sum = sum;
+}
+
+static void adam_or_lazy_loop(struct optim_part *part)
+{
+    if (part->tensor->hyper[LAZY].number != 0)
+        lazy_loop(part);
+    else
+        adam_loop(part);
+}
+
+static void set_scalars(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
@@ -39,6 +74,18 @@ static enum descent_status adam_step(struct optim_run *run)
         if (t->hyper[EPS_HAT].number != 0)
             t->k[EPSILON] = (descent_real)(t->hyper[EPS].number / sqrt(adam_c2(t, run)));
     }
+}
+
+static enum descent_status adam_step(struct optim_run *run)
+{
+    set_scalars(run);
+    optim_for_parts(run, adam_or_lazy_loop);
+    return DESCENT_OK;
+}
+
+static enum descent_status adamw_step(struct optim_run *run)
+{
+    set_scalars(run);
     optim_for_parts(run, adam_loop);
     return DESCENT_OK;
 }
@@ -84,7 +131,9 @@ const struct optim_algorithm OPTIM_ALGORITHM(adam) = {
     .summary = "momentum divided by the root of the mean squared gradient, parameter by parameter",
     .answers = OPTIM_SCALES,
     .paper = "Kingma & Ba 2014, arXiv:1412.6980",
-    .formula = COUPLED_FORMULA ADAM_FORMULA EPS_FORMULA,
+    .formula = COUPLED_FORMULA ADAM_FORMULA EPS_FORMULA
+    "lazy: where a row of g (an element of a vector) is 0, its x, m and v stay as they are; with\n"
+    "eps_hat, PyTorch's SparseAdam.\n",
     TABLE(adam_options),
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
@@ -100,7 +149,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(adamw) = {
     TABLE(adamw_options),
     .decay = OPTIM_DECOUPLED,
     .slots = {"m", "v"},
-    .step = adam_step,
+    .step = adamw_step,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(amsgrad) = {

@@ -1,5 +1,5 @@
 /* Averaged SGD: the mean of all iterates is nearer to the minimum than the last one. Training goes on from
- * x; the mean is state "asgd.mean". Polyak & Juditsky 1992, Acceleration of stochastic approximation by
+ * x; the mean is what is evaluated. Polyak & Juditsky 1992, Acceleration of stochastic approximation by
  * averaging. */
 #include "optim/elementwise.h"
 
@@ -45,19 +45,34 @@ static enum descent_status step(struct optim_run *run)
     return DESCENT_OK;
 }
 
+static void copy_mean(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    for (int64_t i = part->begin; i < part->end; i++)
+        t->evaluation[i] = t->slot[0][i];
+}
+
+static void evaluation(struct optim_run *run)
+{
+    optim_for_parts(run, run->step > 0 ? copy_mean : optim_evaluate_as_is);
+}
+
 const struct optim_algorithm OPTIM_ALGORITHM(asgd) = {
     .name = "asgd",
     .summary = "gradient descent that also keeps the mean of its iterates",
     .answers = OPTIM_NOISE,
     .paper = "Polyak & Juditsky 1992, Acceleration of stochastic approximation by averaging",
-    .formula = "g <- g + weight_decay x\n"
-               "r = lr / (1 + lambda lr (t - 1))^alpha\n"
-               "x <- x (1 - lambda r) - r g\n"
-               "mean <- mean + (x - mean) / max(1, t - 1 - t0)\n"
-               "PyTorch's form. The mean is kept as state; x is what is trained and stored.\n",
+    .formula =
+        "g <- g + weight_decay x\n"
+        "r = lr / (1 + lambda lr (t - 1))^alpha\n"
+        "x <- x (1 - lambda r) - r g\n"
+        "mean <- mean + (x - mean) / max(1, t - 1 - t0)\n"
+        "PyTorch's form. x is what is trained, the mean what is evaluated and stored; it is x until\n"
+        "t0.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,
     .slots = {"mean"},
     .step = step,
+    .evaluation = evaluation,
 };

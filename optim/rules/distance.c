@@ -221,9 +221,116 @@ const struct optim_algorithm OPTIM_ALGORITHM(dadapt_adam) = {
     .step = dadapt_step,
 };
 
+/* --- D-Adaptation of gradient descent --- */
+
+enum { DESCENT_MOMENTUM = 1, DESCENT_D0, DESCENT_GROWTH, DESCENT_DECAY, DESCENT_DECAY_ALL, DESCENT_COUNT };
+
+static const struct descent_option descent_options[] = {
+    [LR] = FACTOR_OPTION,
+    [DESCENT_MOMENTUM] =
+        OPTIM_RATE("momentum", "0", 0.7, 0.99, "how slowly values follow the point that steps"),
+    [DESCENT_D0] = D0_OPTION,
+    [DESCENT_GROWTH] = GROWTH_OPTION,
+    [DESCENT_DECAY] = OPTIM_WEIGHT_DECAY("0", 1e-7, 5e-5),
+    [DESCENT_DECAY_ALL] = OPTIM_DECAY_ALL,
+};
+
+/* Of the whole model; `first` is the norm of the first gradient that is not 0. Until then 1 stands for it.
+ */
+struct descent_distance {
+    double d, numerator, first;
+};
+
+static enum descent_status descent_init(struct optim_run *run)
+{
+    struct descent_distance *distance =
+        optim_state(run, NULL, "distance", DESCENT_F64, 1, (const int64_t[]){3});
+    if (!distance)
+        return DESCENT_OUT_OF_MEMORY;
+    for (int i = 0; i < run->count; i++)
+        run->tensor[i]->own = distance;
+    distance->d = run->tensor[0]->hyper[DESCENT_D0].number;
+    return DESCENT_OK;
+}
+
+enum { DESCENT_FIRST, DESCENT_RATE, FOLLOW };
+
+/* s <- s + d lr g / |g of t = 1|; adds up <g, s> of the step before and |s|^2 */
+OPTIM_INLINE void descent_terms(const descent_real *k, struct optim_element *e, double *term)
+{
+    descent_real *s = &e->s[0], *start = &e->s[1];
+    *start = k[DESCENT_FIRST] != 0 ? e->x : *start;
+    term[0] = (double)e->g * (double)*s;
+    *s += k[DESCENT_RATE] * e->g;
+    term[1] = (double)*s * (double)*s;
+}
+
+static void descent_sums(struct optim_part *part)
+{
+    optim_sum_elements(part, 2, 2, descent_terms);
+}
+
+/* x <- x - (1 - momentum) (x - (x0 - s)) */
+OPTIM_INLINE descent_real descent_rule(const descent_real *k, struct optim_element *e)
+{
+    return k[FOLLOW] * (e->x - (e->s[1] - e->s[0]));
+}
+
+static void descent_loop(struct optim_part *part)
+{
+    optim_elementwise(part, 2, descent_rule);
+}
+
+static enum descent_status descent_step(struct optim_run *run)
+{
+    const struct optim_tensor *one = run->tensor[0];
+    struct descent_distance *distance = one->own;
+    if (distance->first == 0)
+        distance->first = one->grad_scale * run->gradient_norm;
+    double first = distance->first > 0 ? distance->first : 1;
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->lr *= distance->d / first;
+        t->k[DESCENT_FIRST] = run->step == 1 ? 1 : 0;
+        t->k[DESCENT_RATE] = (descent_real)t->lr;
+        t->k[FOLLOW] = (descent_real)(1 - t->hyper[DESCENT_MOMENTUM].number);
+    }
+    optim_add_up(run, descent_sums);
+    distance->numerator += total(run, 0, true);
+    double length = sqrt(total(run, 1, false)), growth = one->hyper[DESCENT_GROWTH].number;
+    if (length > 0) {
+        double estimate = 2 * distance->numerator / length;
+        distance->d = fmax(distance->d, growth > 0 ? fmin(estimate, distance->d * growth) : estimate);
+    }
+    for (int i = 0; i < run->count; i++)
+        run->tensor[i]->lr = 1;
+    optim_for_parts(run, descent_loop);
+    return DESCENT_OK;
+}
+
+const struct optim_algorithm OPTIM_ALGORITHM(dadapt_sgd) = {
+    .name = "dadapt_sgd",
+    .summary = "gradient descent that finds its own learning rate, from below",
+    .answers = OPTIM_TUNING,
+    .paper = "Defazio & Mishchenko 2023, arXiv:2301.07733",
+    .formula = "g <- g + weight_decay x\n"
+               "l = d lr / |first g|, over all tensors, without its weight decay\n"
+               "r <- r + l <g, s>\n"
+               "s <- s + l g\n"
+               "d <- max(d, min(2 r / |s|, d growth)), over all tensors\n"
+               "x <- momentum x + (1 - momentum) (x0 - s)\n"
+               "The authors' form.\n",
+    .options = descent_options,
+    .option_count = DESCENT_COUNT,
+    .decay = OPTIM_COUPLED,
+    .slots = {"s", "start"},
+    .init = descent_init,
+    .step = descent_step,
+};
+
 /* --- DoG --- */
 
-enum { FIRST_STEP = 1, DOG_EPS, LAYERWISE, DOG_DECAY, DOG_DECAY_ALL, DOG_COUNT };
+enum { FIRST_STEP = 1, DOG_EPS, LAYERWISE, AVERAGE, DOG_DECAY, DOG_DECAY_ALL, DOG_COUNT };
 
 static const struct descent_option dog_options[] = {
     [LR] = FACTOR_OPTION,
@@ -231,6 +338,7 @@ static const struct descent_option dog_options[] = {
                                   "length of the first step, in norms of the model; 1e-4 with batch norm"),
     [DOG_EPS] = OPTIM_POSITIVE("eps", "1e-8", true, 0, 0, "added to the sum of squared norms"),
     [LAYERWISE] = OPTIM_FLAG("layerwise", "no", "each tensor by itself, as L-DoG"),
+    [AVERAGE] = OPTIM_POSITIVE("gamma", "8", false, 0, 0, "power of t in the weights of the mean"),
     [DOG_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
     [DOG_DECAY_ALL] = OPTIM_DECAY_ALL,
 };
@@ -257,7 +365,7 @@ static enum descent_status dog_init(struct optim_run *run)
     return DESCENT_OK;
 }
 
-enum { AT_FIRST };
+enum { AT_FIRST, DOG_RATE, SHARE };
 
 OPTIM_INLINE void dog_terms(const descent_real *k, struct optim_element *e, double *term)
 {
@@ -274,15 +382,17 @@ static void dog_sums(struct optim_part *part)
     optim_sum_elements(part, 1, 3, dog_terms);
 }
 
+/* mean <- mean + w (x - lr g - mean), which is x where w = 1 */
 OPTIM_INLINE descent_real dog_rule(const descent_real *k, struct optim_element *e)
 {
-    (void)k;
+    descent_real *mean = &e->s[1];
+    *mean = (1 - k[SHARE]) * *mean + k[SHARE] * (e->x - k[DOG_RATE] * e->g);
     return e->g;
 }
 
 static void dog_loop(struct optim_part *part)
 {
-    optim_elementwise(part, 0, dog_rule);
+    optim_elementwise(part, 2, dog_rule);
 }
 
 static enum descent_status dog_step(struct optim_run *run)
@@ -306,9 +416,24 @@ static enum descent_status dog_step(struct optim_run *run)
         travel->gradients += travel->sums[1];
         travel->sums[1] = 0;
         t->lr *= travel->farthest / sqrt(travel->gradients + t->hyper[DOG_EPS].number);
+        t->k[DOG_RATE] = (descent_real)t->lr;
+        t->k[SHARE] =
+            (descent_real)((t->hyper[AVERAGE].number + 1) / (t->hyper[AVERAGE].number + (double)run->step));
     }
     optim_for_parts(run, dog_loop);
     return DESCENT_OK;
+}
+
+static void copy_mean(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    for (int64_t i = part->begin; i < part->end; i++)
+        t->evaluation[i] = t->slot[1][i];
+}
+
+static void dog_evaluation(struct optim_run *run)
+{
+    optim_for_parts(run, run->step > 0 ? copy_mean : optim_evaluate_as_is);
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(dog) = {
@@ -320,11 +445,13 @@ const struct optim_algorithm OPTIM_ALGORITHM(dog) = {
                "r <- max(r, |x - x0|), first_step (1 + |x0|) at t = 1; over all tensors, or layerwise\n"
                "G <- G + |g|^2\n"
                "x <- x - lr r / sqrt(G + eps) g\n"
-               "The authors' form. They evaluate an average of the iterates, which is not part of this.\n",
+               "mean <- mean + (gamma + 1)/(gamma + t) (x - mean), which is evaluated and stored\n"
+               "The authors' form, with their polynomial-decay average.\n",
     .options = dog_options,
     .option_count = DOG_COUNT,
     .decay = OPTIM_COUPLED,
-    .slots = {"start"},
+    .slots = {"start", "mean"},
     .init = dog_init,
     .step = dog_step,
+    .evaluation = dog_evaluation,
 };

@@ -4,14 +4,14 @@
 #include "base/isa.h"
 #include "tests/optim/problem.h"
 
-/* How a rule of golden.json is called here: a spec with {names} of its hyperparameters. `unused` are those
- * that the rule does not look at. `passes` are the simple rules that pass some of its vectors, as
- * told_apart sees it, `why` the reason. */
+/* How a rule of golden.json is called here: a spec with {names} of its hyperparameters, a schedule too
+ * where it has a warm-up of its own. `unused` are those that the rule does not look at. `passes` are the
+ * simple rules that pass some of its vectors, as told_apart sees it, `why` the reason. */
 struct rule {
     const char *name, *spec;
     double tolerance;       /* in double; 0: 1e-9 */
     double float_tolerance; /* in float; 0: 1e-4 */
-    const char *unused, *passes, *why;
+    const char *schedule, *unused, *passes, *why;
 };
 
 static const struct rule rules[] = {
@@ -54,6 +54,7 @@ static const struct rule rules[] = {
      .spec = "adamw:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}",
      .passes = "adam adamw",
      .why = "it is, and without decay the two are one"},
+    {.name = "sparse_adam", .spec = "adam:lr={lr},beta1={b1},beta2={b2},eps={eps},lazy,eps_hat"},
     {.name = "adam_epshat(eps=1e-3)",
      .spec = "adam:lr={lr},beta1={b1},beta2={b2},eps={eps},eps_hat,weight_decay={wd}"},
     {.name = "amsgrad",
@@ -61,6 +62,8 @@ static const struct rule rules[] = {
      .passes = "adam adamw",
      .why = "with beta2=0.999 v rises all the time here; its other rows and those in optimizers.json tell"},
     {.name = "amsgrad_optax", .spec = "amsgrad:lr={lr},beta1={b1},beta2={b2},eps={eps},corrected"},
+    {.name = "stable_adamw",
+     .spec = "stable_adamw:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}"},
     {.name = "adamax", .spec = "adamax:lr={lr},beta1={b1},beta2={b2},eps={eps},weight_decay={wd}"},
     {.name = "nadam", .spec = "nadam:lr={lr},beta1={b1},beta2={b2},eps={eps},psi={psi},weight_decay={wd}"},
     {.name = "nadam_optax", .spec = "nadam_simple:lr={lr},beta1={b1},beta2={b2},eps={eps}"},
@@ -124,11 +127,29 @@ static const struct rule rules[] = {
              "weight_decay={wd}"},
     {.name = "adafactor_torch",
      .spec = "adafactor:lr={lr},power={tau},eps1={e1},eps2={e2},clip={d},weight_decay={wd}"},
+    {.name = "adafactor_paper",
+     .spec = "adafactor:lr={lr},power={tau},eps2={e2},clip={d},weight_decay={wd},paper",
+     .unused = "e1"},
+    {.name = "adafactor_optax",
+     .spec = "adafactor:lr={lr},power={tau},eps2={e2},clip={d},paper,cap=no",
+     .unused = "e1"},
+    {.name = "schedule_free_sgd (y)",
+     .spec = "schedule_free_sgd:lr={lr},beta={b1},r={r},weight_decay={wd}",
+     .schedule = "constant+warmup:{warm}",
+     .unused = "b2 eps"},
+    {.name = "schedule_free_adamw (y)",
+     .spec = "schedule_free_adamw:lr={lr},beta={b1},beta2={b2},eps={eps},r={r},weight_decay={wd}",
+     .schedule = "constant+warmup:{warm}"},
     /* In float the steps of these, 1e-6 at first, are mostly rounding. */
     {.name = "dadapt_adam",
      .float_tolerance = 1e-2,
      .spec = "dadapt_adam:lr={lr},beta1={b1},beta2={b2},d0={d0},eps={eps},growth={growth},"
              "bias_correction={bias},weight_decay={wd}"},
+    {.name = "dadapt_adam(optax)",
+     .float_tolerance = 1e-2,
+     .spec = "dadapt_adam:lr={lr},beta1={b1},beta2={b2},d0={d0},eps={eps},growth={growth},"
+             "bias_correction,weight_decay={wd}",
+     .unused = "bias"},
     {.name = "prodigy",
      .float_tolerance = 1e-2,
      .spec = "prodigy:lr={lr},beta1={b1},beta2={b2},d0={d0},eps={eps},growth={growth},"
@@ -213,13 +234,21 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-/* Fills a rule's spec with the hyperparameters of a row: each {name} must be there, and each that is there
- * must be used. */
-static void fill(const struct rule *rule, const struct descent_json *row, char *spec, size_t size)
+static bool has_place(const char *form, const char *name)
+{
+    char quoted[32];
+    snprintf(quoted, sizeof quoted, "{%s}", name);
+    return form && strstr(form, quoted);
+}
+
+/* A spec, or schedule, of a rule with the hyperparameters of a row: each {name} must be there, and each
+ * that is there must be used. */
+static void fill(const struct rule *rule, const char *form, const struct descent_json *row, char *spec,
+                 size_t size)
 {
     const struct descent_json *hyper = descent_json_get(row, "hyper");
     spec[0] = 0;
-    for (const char *at = rule->spec; *at; at++) {
+    for (const char *at = form; *at; at++) {
         char name[16];
         int length = 0;
         if (sscanf(at, "{%15[^}]}%n", name, &length) == 1 && length > 0) {
@@ -233,16 +262,24 @@ static void fill(const struct rule *rule, const struct descent_json *row, char *
         }
     }
     assert_true(strlen(spec) + 1 < size);
-    for (struct descent_json_member member = {0}; descent_json_next(hyper, &member);) {
-        char quoted[32];
-        snprintf(quoted, sizeof quoted, "{%s}", member.key);
-        if (!strstr(rule->spec, quoted) && !has_word(rule->unused, member.key))
+    for (struct descent_json_member member = {0}; descent_json_next(hyper, &member);)
+        if (!has_place(rule->spec, member.key) && !has_place(rule->schedule, member.key) &&
+            !has_word(rule->unused, member.key))
             fail_msg("%s: the spec does not use '%s'", rule->name, member.key);
-    }
 }
 
-/* The largest error over the steps of a row, for an optimizer of this spec. */
-static double worst_error(const char *spec, const struct descent_json *row)
+/* What a row's `needs` says of its gradients. */
+static void set_gradients_of(struct problem *p, const struct descent_json *row, int t)
+{
+    set_gradients(p, t);
+    if (strcmp(descent_json_text(row, "needs", ""), "sparse rows") == 0)
+        for (int k = 0; k < A; k++)
+            if ((t + k / 3) % 2 != 0)
+                p->grad_a[k] = 0;
+}
+
+/* The largest error over the steps of a row, for an optimizer of this spec; schedule may be NULL. */
+static double worst_error(const char *spec, const char *schedule, const struct descent_json *row)
 {
     struct problem p;
     double worst = 0;
@@ -251,10 +288,12 @@ static double worst_error(const char *spec, const struct descent_json *row)
     struct optim *optim = optim_new(spec, p.params, count);
     if (!optim)
         fail_msg("%s: %s", spec, descent_error());
+    if (schedule)
+        assert_int_equal(optim_schedule(optim, schedule, LAST, LAST), DESCENT_OK);
     for (int t = 1; t <= LAST; t++) {
         const struct descent_json *expected = values_after(row, "values", t);
         const struct descent_json *average = values_after(row, "eval", t);
-        set_gradients(&p, t);
+        set_gradients_of(&p, row, t);
         assert_int_equal(optim_step(optim), DESCENT_OK);
         /* A step in float rounds each value, at random, by up to half a unit in its last place. */
         double rounding = in_double ? 0 : sqrt(t) * 0x1p-24;
@@ -279,11 +318,13 @@ static void trajectories_are_the_reference_ones(void **state)
         setenv("DESCENT_ISA", descent_isa_name(isa), 1);
         FOR_EACH_VECTOR(row, rule)
         {
-            char spec[400];
-            fill(rule, row, spec, sizeof spec);
+            char spec[400], schedule[100];
+            fill(rule, rule->spec, row, spec, sizeof spec);
+            if (rule->schedule)
+                fill(rule, rule->schedule, row, schedule, sizeof schedule);
             double given = in_double ? rule->tolerance : rule->float_tolerance;
             double tolerance = given > 0 ? given : in_double ? 1e-9 : 1e-4;
-            double off = worst_error(spec, row);
+            double off = worst_error(spec, rule->schedule ? schedule : NULL, row);
             if (!(off <= tolerance))
                 fail_msg("%s: %s is off by %.2g of the distance moved (%s)", rule->name, spec, off,
                          descent_isa_name(isa));
@@ -326,7 +367,7 @@ static bool told_apart(const struct simple *other, const struct descent_json *ro
 {
     char spec[400];
     fill_simple(other, row, spec, sizeof spec);
-    return worst_error(spec, row) > 1e-3;
+    return worst_error(spec, NULL, row) > 1e-3;
 }
 
 static void simple_rules_fail_what_they_are_not(void **state)

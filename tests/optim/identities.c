@@ -36,7 +36,8 @@ static const char *const settings[][2] = {
     {"adadelta", "eps=1e-3"},    /* its steps start from sqrt(eps) lr, and grow slowly */
     {"lars", "coefficient=0.1"}, /* a step is a thousandth of the distance from 0 otherwise */
     {"dadapt_adam", "d0=0.01"},  /* these begin with steps that float hardly sees */
-    {"prodigy", "d0=0.01"},      {"dog", "first_step=0.01"},
+    {"prodigy", "d0=0.01"},       {"dog", "first_step=0.01"}, {"dadapt_sgd", "d0=1,momentum=0.9"},
+    {"schedule_free_sgd", "r=3"}, /* the start is a part of 1/t of the average otherwise */
 };
 
 static const char *hurried(const char *name, const char *rate)
@@ -191,8 +192,8 @@ static void group_with_the_same_values_changes_nothing(void **state)
 /* These look at whole tensors, or add up over the model in the order of its tensors. */
 static bool sees_tensors(const char *name)
 {
-    static const char *const names[] = {"lars",      "lamb",        "novograd", "adamp",
-                                        "adafactor", "dadapt_adam", "prodigy",  "dog"};
+    static const char *const names[] = {"lars",        "lamb",       "novograd",     "adamp",   "adafactor",
+                                        "dadapt_adam", "dadapt_sgd", "stable_adamw", "prodigy", "dog"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
             return true;

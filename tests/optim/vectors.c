@@ -1,12 +1,12 @@
-/* Optimizers against PyTorch's trajectories (vectors/make_optimizers.py). Built in float
- * and in double. Errors are measured against the distance moved, not against the values. */
+/* Optimizers against trajectories of PyTorch's and of their authors' own (vectors/make_optimizers.py).
+ * Built in float and in double. Errors are measured against the distance moved, not against the values. */
 #include "base/isa.h"
 #include "tests/optim/problem.h"
 
 enum { MOST_ROWS = 64 };
 
 /* Runs a row's optimizer for LAST steps; calls check(..., t) after each. */
-typedef void check_function(const struct problem *p, const struct optim *optim, int t,
+typedef void check_function(const struct problem *p, struct optim *optim, int t,
                             const struct descent_json *row);
 
 static void run(const struct descent_json *row, struct problem *p, check_function *check)
@@ -56,18 +56,20 @@ static void assert_near(const struct problem *p, int t, const struct descent_jso
                  getenv("DESCENT_ISA"));
 }
 
-static void compare(const struct problem *p, const struct optim *optim, int t,
-                    const struct descent_json *row)
+static void compare(const struct problem *p, struct optim *optim, int t, const struct descent_json *row)
 {
-    (void)optim;
     assert_near(p, t, row, "values");
+    assert_int_equal(optim_has_evaluation(optim), descent_json_get(row, "eval") != NULL);
+    assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+    assert_near(p, t, row, "eval");
+    optim_evaluation_end(optim);
 }
 
-static void trajectories_are_those_of_pytorch(void **state)
+static void trajectories_are_those_of_the_oracles(void **state)
 {
     (void)state;
     const struct descent_json *rows = descent_json_get(vectors, "optimizers");
-    assert_int_equal(descent_json_count(rows), 39);
+    assert_int_equal(descent_json_count(rows), 48);
     for (enum descent_isa isa = 0; isa < DESCENT_ISA_COUNT; isa++) {
         setenv("DESCENT_ISA", descent_isa_name(isa), 1);
         for (int i = 0; i < descent_json_count(rows); i++) {
@@ -100,39 +102,10 @@ static void every_vector_fails_every_other_rule_and_no_rule(void **state)
     }
 }
 
-/* The averages of averaged SGD, which are state. */
-static void compare_means(const struct problem *p, const struct optim *optim, int t,
-                          const struct descent_json *row)
-{
-    struct problem means = *p;
-    for (int i = 1; i < optim_state_count(optim); i++) {
-        struct descent_tensor state = optim_state_get(optim, i);
-        assert_memory_equal(state.name, "asgd.mean/", 10);
-        means.params[i - 1].value = i == 1 ? means.a : means.b;
-        memcpy(means.params[i - 1].value, state.data, state.bytes);
-    }
-    assert_near(&means, t, row, "mean");
-}
-
-static void means_of_asgd_are_those_of_pytorch(void **state)
-{
-    (void)state;
-    int count = 0;
-    const struct descent_json *rows = descent_json_get(vectors, "optimizers"), *row;
-    for (int i = 0; (row = descent_json_at(rows, i)) != NULL; i++)
-        if (descent_json_get(row, "mean")) {
-            struct problem p;
-            run(row, &p, compare_means);
-            count++;
-        }
-    assert_int_equal(count, 1);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(trajectories_are_those_of_pytorch),
-        cmocka_unit_test(means_of_asgd_are_those_of_pytorch),
+        cmocka_unit_test(trajectories_are_those_of_the_oracles),
         cmocka_unit_test(every_vector_fails_every_other_rule_and_no_rule),
     };
     return cmocka_run_group_tests(tests, load, unload);

@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""Reference trajectories of optimizers, run in PyTorch in float64; writes optimizers.json beside itself.
+"""Reference trajectories of optimizers, run in float64 in PyTorch and in their authors' packages; writes optimizers.json
+beside itself. Needs torch, timm, dadaptation, dog-optimizer.
 
 The problem: two tensors of different shapes whose gradients are given, not computed, so that a rule's whole history
 shows. With k the row-major index of an element and t = 1, 2, ... the step:
     "a" 2x3:  start 0.5 k - 1.2,  gradient sin(1.7 t + 0.9 k) (1 + 0.5 k)
     "b" 4:    start 0.3 k - 0.4,  gradient cos(1.3 t + 0.7 k)
 
-optimizers: spec in descent's words; clip, a global norm (0: none); fade, by which gradients shrink from step to step;
-values of a and b after each of the steps in AFTER; mean, the same of ASGD's averages.
+optimizers: spec in descent's words; oracle, what was run; clip, a global norm (0: none); fade, by which gradients shrink
+from step to step; values of a and b after each of the steps in AFTER; eval, the same of the weights to evaluate with.
 """
+import importlib.metadata
 import json
 import math
 import pathlib
 
+import dadaptation
+import dog
+import timm.optim.adafactor
 import torch
 
 AFTER = [1, 2, 8, 50]
@@ -31,10 +36,21 @@ def set_gradients(params, t):
     b.grad = torch.tensor([math.cos(1.3 * t + 0.7 * k) for k in range(4)])
 
 
-def trajectory(make, clip, fade, state=None):
+def oracle(optimizer):
+    """ "PyTorch 2.15.0", "dadaptation 3.2": whose class it is. """
+    package = type(optimizer).__module__.split(".")[0]
+    name = {"torch": "PyTorch", "dog": "dog-optimizer"}.get(package, package)
+    return f"{name} {importlib.metadata.version(name if package == 'dog' else package).split('+')[0]}"
+
+
+def row(spec, make, clip=0, fade=1, average=None):
+    """average: of optimizer and params, what gives the weights to evaluate with after each step."""
     params = start()
     optimizer = make(params)
-    values = {}
+    evaluated = average and average(optimizer, params)
+    result = {"spec": spec, "oracle": oracle(optimizer), "clip": clip, "fade": fade, "values": {}}
+    if average:
+        result["eval"] = {}
     for t in range(1, max(AFTER) + 1):
         set_gradients(params, t)
         for p in params:
@@ -42,14 +58,28 @@ def trajectory(make, clip, fade, state=None):
         if clip:
             torch.nn.utils.clip_grad_norm_(params, clip)
         optimizer.step()
+        shown = {"values": params} | ({"eval": evaluated()} if average else {})
         if t in AFTER:
-            shown = [optimizer.state[p][state] if state else p.detach() for p in params]
-            values[str(t)] = [x.flatten().tolist() for x in shown]
-    return values
+            for name, tensors in shown.items():
+                result[name][str(t)] = [x.detach().flatten().tolist() for x in tensors]
+    return result
 
 
-def row(spec, make, clip=0, fade=1):
-    return {"spec": spec, "clip": clip, "fade": fade, "values": trajectory(make, clip, fade)}
+def means(optimizer, params):
+    """ASGD's."""
+    return lambda: [optimizer.state[p]["ax"] for p in params]
+
+
+def decaying_mean(gamma):
+    """DoG's authors'."""
+    def average(_, params):
+        averager = dog.PolynomialDecayAverager(torch.nn.ParameterList(params), gamma=gamma)
+
+        def evaluated():
+            averager.step()
+            return list(averager.averaged_model)
+        return evaluated
+    return average
 
 
 def made(name, **options):
@@ -61,9 +91,9 @@ def others():
     Adam once gradients shrink."""
     adam_like = {"betas": (0.8, 0.95), "eps": 1e-7, "weight_decay": 0.1}
     end = "beta1=0.8,beta2=0.95,eps=1e-7,weight_decay=0.1"
-    asgd = made("ASGD", lr=0.02, lambd=0.01, alpha=0.6, t0=5, weight_decay=0.1)
-    rows = [
-        row("asgd:lr=0.02,lambda=0.01,alpha=0.6,t0=5,weight_decay=0.1", asgd),
+    return [
+        row("asgd:lr=0.02,lambda=0.01,alpha=0.6,t0=5,weight_decay=0.1",
+            made("ASGD", lr=0.02, lambd=0.01, alpha=0.6, t0=5, weight_decay=0.1), average=means),
         row("rprop:lr=0.02,shrink=0.6,grow=1.1", made("Rprop", lr=0.02, etas=(0.6, 1.1))),
         row("adagrad:lr=0.02,lr_decay=0.05,initial=0.2,weight_decay=0.1",
             made("Adagrad", lr=0.02, lr_decay=0.05, initial_accumulator_value=0.2, weight_decay=0.1)),
@@ -77,9 +107,32 @@ def others():
         row(f"radam:lr=0.002,{end}", made("RAdam", lr=0.002, **adam_like)),
         row(f"adam:lr=0.01,{end}", adam(lr=0.01, **adam_like), fade=0.9),
         row(f"amsgrad:lr=0.01,{end}", adam(lr=0.01, amsgrad=True, **adam_like), fade=0.9),
+        row("adafactor:lr=0.02,power=-0.7,eps1=1e-3,eps2=1e-2,clip=1.2,weight_decay=0.1",
+            made("Adafactor", lr=0.02, beta2_decay=-0.7, eps=(1e-3, 1e-2), d=1.2, weight_decay=0.1)),
     ]
-    rows[0]["mean"] = trajectory(asgd, 0, 1, "ax")
-    return rows
+
+
+def authors():
+    """What PyTorch has not, from packages of the rules' authors, or what golden.json does not show of a rule."""
+    def relative(**options):  # its lr is then the default of ours, 1e-2
+        return lambda params: timm.optim.adafactor.Adafactor(params, decay_rate=-0.8, min_dim_size_to_factor=1, **options)
+
+    def ours(kind, **options):
+        return lambda params: kind(params, **options)
+
+    return [
+        row("adafactor:paper,beta1=0.9", relative(betas=(0.9, 0))),
+        row("adafactor:paper,beta1=0.6,weight_decay=0.1", relative(betas=(0.6, 0), weight_decay=0.1)),
+        row("dadapt_sgd:d0=0.1", ours(dadaptation.DAdaptSGD, d0=0.1)),
+        row("dadapt_sgd:d0=0.05,lr=0.5,weight_decay=0.1", ours(dadaptation.DAdaptSGD, d0=0.05, lr=0.5, weight_decay=0.1)),
+        row("dadapt_sgd:d0=0.1,momentum=0.9,growth=1.05",
+            ours(dadaptation.DAdaptSGD, d0=0.1, momentum=0.9, growth_rate=1.05)),
+        row("dadapt_sgd:d0=0.1,momentum=0.7,weight_decay=0.1",
+            ours(dadaptation.DAdaptSGD, d0=0.1, momentum=0.7, weight_decay=0.1)),
+        row("dog:first_step=0.01", ours(dog.DoG, reps_rel=0.01), average=decaying_mean(8)),
+        row("dog:first_step=0.02,gamma=2,layerwise,lr=0.5,weight_decay=0.1",
+            ours(dog.LDoG, reps_rel=0.02, lr=0.5, weight_decay=0.1), average=decaying_mean(2)),
+    ]
 
 
 def sgd(**options):
@@ -112,7 +165,7 @@ def optimizers():
             rows.append(row(f"adam:{spec}", adam(**options)))
             if decay:  # without decay AdamW is Adam
                 rows.append(row(f"adamw:{spec}", adamw(**options)))
-    return rows + others() + [
+    return rows + others() + authors() + [
         row("sgd:lr=0.1", sgd(lr=0.1), clip=1.0),
         row("sgd:lr=0.2", sgd(lr=0.2), clip=0.7),
         row("adamw:lr=0.001,beta1=0.5,weight_decay=0.3", adamw(lr=1e-3, betas=(0.5, 0.999), weight_decay=0.3), clip=1.0),
@@ -120,6 +173,6 @@ def optimizers():
 
 
 if __name__ == "__main__":
-    data = {"torch": torch.__version__, "optimizers": optimizers()}
+    data = {"optimizers": optimizers()}
     text = json.dumps(data).replace('{"spec"', '\n{"spec"')
     pathlib.Path(__file__).with_name("optimizers.json").write_text(text + "\n")
