@@ -364,6 +364,11 @@ void nn_set_step(nn_plan *plan, uint64_t step);
  * again. */
 void nn_hold_statistics(nn_plan *plan, bool hold);
 
+/* Has the forward passes that follow average: in pass 1, 2, ... of a series the running statistics become
+ * the mean over the series' batches so far, each counting the same (torch.optim.swa_utils.update_bn). 0, as
+ * at first: each layer's own momentum. */
+void nn_average_statistics(nn_plan *plan, int64_t pass);
+
 /* Runs the last batch forward once more and names the first layer whose output, or whose parameter, is not
  * finite; NULL if all are. For the message of a diverged run. */
 const char *nn_first_not_finite(nn_plan *plan);

@@ -52,6 +52,7 @@ struct nn_call {
     bool training;
     bool relu; /* fused: y = max(0, y), and dy arrives unmasked */
     bool hold_statistics;
+    int64_t statistics_pass; /* above 0: running statistics become the mean over so many passes */
     uint64_t seed, step;
     struct descent_pool *pool;
 };

@@ -51,6 +51,7 @@ struct nn_plan {
     size_t bytes;
     uint64_t next_step;
     bool hold_statistics;
+    int64_t statistics_pass;
     int n; /* samples of the last forward; 0: none yet */
     double loss;
 };

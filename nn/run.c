@@ -24,6 +24,11 @@ void nn_hold_statistics(nn_plan *plan, bool hold)
     plan->hold_statistics = hold;
 }
 
+void nn_average_statistics(nn_plan *plan, int64_t pass)
+{
+    plan->statistics_pass = pass;
+}
+
 static void fill_nan(void *memory, size_t bytes)
 {
     float *number = memory;
@@ -121,6 +126,7 @@ enum descent_status nn_forward(nn_plan *plan, int n)
         step->call.n = n;
         step->call.step = plan->next_step;
         step->call.hold_statistics = plan->hold_statistics;
+        step->call.statistics_pass = plan->statistics_pass;
         for (int i = 0; i < step->input_count; i++)
             step->call.x[i] = (const void *)plan->buffer[step->x[i]].memory;
         run_forward(plan, s);

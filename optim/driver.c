@@ -177,6 +177,12 @@ int64_t optim_steps(const struct optim *optim)
     return optim->base->run.step;
 }
 
+int64_t optim_calls_per_step(const struct optim *optim)
+{
+    const struct optim_level *outer = optim->wrapper;
+    return outer && outer->algorithm->outermost ? (int64_t)outer->group->hyper[0].number : 1;
+}
+
 int64_t optim_skipped(const struct optim *optim)
 {
     return optim->skipped;

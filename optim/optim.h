@@ -75,6 +75,9 @@ enum descent_status optim_set_lr(struct optim *optim, double lr);
 
 int64_t optim_steps(const struct optim *optim); /* completed */
 
+/* Calls of optim_step that make a step: more than 1 where a wrapper accumulates gradients. */
+int64_t optim_calls_per_step(const struct optim *optim);
+
 /* The learning rate of a step: the last one's (before the first: the first one's), and the one's that
  * follows `steps` completed ones. Of the parameters in no group. */
 double optim_lr(const struct optim *optim);
@@ -165,7 +168,8 @@ struct optim_algorithm {
     enum optim_decay decay;
     unsigned needs; /* of the objective, besides gradients: OPTIM_NEEDS_... or'ed */
     bool wraps;     /* a wrapper; has no lr */
-    bool outermost; /* a wrapper that nothing else may wrap */
+    bool outermost; /* a wrapper that nothing else may wrap: it steps once for as many calls of optim_step
+                       as its first option says */
     const char *slots[OPTIM_SLOTS];
     const char *fallback;
 

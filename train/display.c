@@ -120,6 +120,31 @@ static double weight_decay(const char *text)
     return decay;
 }
 
+/* Who steps what, where that is not one algorithm for all. */
+static void print_assignment(FILE *stream, const struct train_start *start)
+{
+    int count, algorithms;
+    const struct descent_param *param = nn_params(start->graph, &count);
+    const struct optim_algorithm *const *all = optim_algorithms(&algorithms);
+    bool mixed = false;
+    for (int i = 0; i < count; i++) {
+        const struct optim_algorithm *own = optim_algorithm_of(start->optim, i);
+        mixed |= own && own != optim_algorithm(start->optim);
+    }
+    for (int k = 0; k < algorithms && mixed; k++) {
+        const char *before = "";
+        for (int i = 0; i < count; i++)
+            if (optim_algorithm_of(start->optim, i) == all[k]) {
+                if (!*before)
+                    fprintf(stream, "           %s steps ", all[k]->name);
+                fprintf(stream, "%s%s", before, param[i].name);
+                before = ", ";
+            }
+        if (*before)
+            fputc('\n', stream);
+    }
+}
+
 static void print_training(FILE *stream, const struct train_start *start)
 {
     const struct train_config *config = start->config;
@@ -127,6 +152,9 @@ static void print_training(FILE *stream, const struct train_start *start)
     if (weight_decay(optim_spec(start->optim)) != 0)
         fprintf(stream,
                 "           weight decay leaves out biases and norm parameters, unless decay_all=yes\n");
+    print_assignment(stream, start);
+    for (int i = 0; i < TRAIN_GROUPS && config->group[i]; i++)
+        fprintf(stream, "%s  %s\n", i ? "         " : "groups   ", config->group[i]);
     if (config->augment)
         fprintf(stream, "augment    %s\n", config->augment);
     fprintf(stream, "schedule   %s over %lld steps, %lld an epoch\n", config->schedule,
@@ -239,6 +267,9 @@ static void ended(void *context, const struct train_result *result)
                 "%stest accuracy %.2f %%%s, loss %.4f, after %lld steps in %.1f s of training\n", bold,
                 100 * result->test.accuracy, plain, result->test.loss, (long long)result->steps,
                 result->seconds);
+    if (result->skipped > 0)
+        fprintf(display->stream, "%lld steps were skipped: their gradients were not finite\n",
+                (long long)result->skipped);
     if (*display->out)
         fprintf(display->stream, "wrote %s\n", display->out);
     fflush(display->stream);

@@ -11,6 +11,7 @@
 
 enum kind {
     TEXT,
+    TEXTS,        /* given several times: an array of TRAIN_GROUPS */
     COUNT,        /* int in [min, max] */
     COUNT_OR_ALL, /* as COUNT, and "all" is 0 */
     SEED,         /* uint64_t in [min, max] */
@@ -61,6 +62,13 @@ static const struct row rows[] = {
      "equally often)"},
     {NULL, "clip", "NORM", REAL, AT(config.clip), "0", 0, INFINITY,
      "scale gradients down to this global norm; 0: off"},
+    {NULL, "group", "PATTERN:SET", TEXTS, AT(config.group), NULL, 0, 0,
+     "other settings for parameters whose names match: 'conv*:lr=1e-4', 'fc*:lion:lr=1e-4', "
+     "'fc1.*:freeze'; may be repeated"},
+    {NULL, "layer-decay", "F", REAL, AT(config.layer_decay), "1", 0, INFINITY,
+     "multiply a layer's lr by F for each layer after it; for fine-tuning, 0.65 to 0.9"},
+    {NULL, "skip-not-finite", NULL, YES, AT(config.skip_not_finite), NULL, 0, 0,
+     "skip and count steps whose gradient is not finite (default: stop)"},
     {NULL, "label-smoothing", "E", REAL, AT(config.label_smoothing), "0", 0, 1,
      "share of the target spread over all classes, in training"},
     {NULL, "seed", "N", SEED, AT(config.seed), "1", 0, LARGEST_SEED,
@@ -122,6 +130,13 @@ static enum descent_status set(const struct row *row, const char *text, struct t
             return fail_value(row, "''", row->argument);
         *(const char **)field = text;
         return DESCENT_OK;
+    case TEXTS:
+        for (int i = 0; i < TRAIN_GROUPS; i++)
+            if (!((const char **)field)[i]) {
+                ((const char **)field)[i] = text;
+                return DESCENT_OK;
+            }
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--%s given more than %d times", row->name, TRAIN_GROUPS);
     case YES:
     case NO:
         *(bool *)field = row->kind == YES;

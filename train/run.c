@@ -6,7 +6,9 @@
 #include "train/rundir.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FULL_BATCH_MICRO = 256 }; /* samples a pass when a step sees the whole training set */
 
@@ -26,6 +28,7 @@ struct run {
     struct optim *optim;
     struct rundir *rundir;
     bool *loaded;
+    float *statistics; /* running statistics of training, while others are in their place */
 };
 
 /* Sums over samples, of which the means are reported. */
@@ -169,6 +172,45 @@ static enum descent_status load_weights(struct run *run)
     return status == DESCENT_OK ? status : descent_fail_in(status, "--weights");
 }
 
+/* "conv*:lr=1e-4": the pattern ends at the first colon. */
+static enum descent_status add_group(struct optim *optim, const char *group)
+{
+    char pattern[256];
+    size_t length = strcspn(group, ":");
+    if (group[length] != ':' || length == 0 || length >= sizeof pattern)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--group %s: expected PATTERN:OVERRIDES, such as 'conv*:lr=1e-4'", group);
+    snprintf(pattern, sizeof pattern, "%.*s", (int)length, group);
+    enum descent_status status = optim_group(optim, pattern, group + length + 1);
+    return status == DESCENT_OK ? status : descent_fail_in(status, "--group %s", group);
+}
+
+static enum descent_status set_groups(struct run *run)
+{
+    const struct train_config *config = run->config;
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < TRAIN_GROUPS && config->group[i] && status == DESCENT_OK; i++)
+        status = add_group(run->optim, config->group[i]);
+    if (status != DESCENT_OK)
+        return status;
+    status = optim_layer_decay(run->optim, config->layer_decay);
+    return status == DESCENT_OK ? status : descent_fail_in(status, "--layer-decay");
+}
+
+/* Steps are the optimizer's: fewer than batches where it accumulates gradients. */
+static enum descent_status set_schedule(struct run *run)
+{
+    int64_t calls = optim_calls_per_step(run->optim);
+    int64_t steps = run->start.steps / calls, per_epoch = run->start.steps_per_epoch / calls;
+    enum descent_status status = optim_schedule(run->optim, run->config->schedule, steps > 0 ? steps : 1,
+                                                per_epoch > 0 ? per_epoch : 1);
+    if (status == DESCENT_OK && optim_follows_reports(run->optim) && !run->validation)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "schedule '%s' follows the loss on a validation part; give --validation",
+                            run->config->schedule);
+    return status;
+}
+
 static enum descent_status make_optimizer(struct run *run)
 {
     int count;
@@ -177,12 +219,10 @@ static enum descent_status make_optimizer(struct run *run)
     if (!run->optim)
         return DESCENT_BAD_ARGUMENT;
     optim_set_pool(run->optim, run->pool);
-    enum descent_status status =
-        optim_schedule(run->optim, run->config->schedule, run->start.steps, run->start.steps_per_epoch);
-    if (status == DESCENT_OK && optim_follows_reports(run->optim) && !run->validation)
-        return descent_fail(DESCENT_BAD_ARGUMENT,
-                            "schedule '%s' follows the loss on a validation part; give --validation",
-                            run->config->schedule);
+    optim_skip_not_finite(run->optim, run->config->skip_not_finite);
+    enum descent_status status = set_groups(run);
+    if (status == DESCENT_OK)
+        status = set_schedule(run);
     return status == DESCENT_OK ? optim_clip(run->optim, run->config->clip) : status;
 }
 
@@ -221,6 +261,7 @@ static void tear_down(struct run *run)
     data_free(run->set);
     descent_pool_free(run->pool);
     free(run->loaded);
+    free(run->statistics);
 }
 
 /* ---- Passes ---- */
@@ -264,6 +305,82 @@ static enum descent_status evaluate(struct run *run, struct data_loader *loader,
         status = forward(run, run->eval_plan, loader, &tally, &n);
     while (status == DESCENT_OK && n > 0);
     *result = score(&tally);
+    return status;
+}
+
+/* ---- Weights to evaluate with, where the optimizer has others than those it trains ---- */
+
+/* Copies the network's running statistics to run->statistics, or back. */
+static void copy_statistics(struct run *run, bool back)
+{
+    int count;
+    struct descent_param *param = nn_params(run->graph, &count);
+    float *copy = run->statistics;
+    for (int i = 0; i < count; i++)
+        if (param[i].kind == DESCENT_BUFFER) {
+            size_t bytes = (size_t)param[i].size * sizeof *copy;
+            memcpy(back ? param[i].value : copy, back ? copy : param[i].value, bytes);
+            param[i].version += back;
+            copy += param[i].size;
+        }
+}
+
+static enum descent_status keep_statistics(struct run *run)
+{
+    int count;
+    size_t size = 0;
+    const struct descent_param *param = nn_params(run->graph, &count);
+    for (int i = 0; i < count; i++)
+        size += param[i].kind == DESCENT_BUFFER ? (size_t)param[i].size : 0;
+    if (!run->statistics)
+        run->statistics = malloc(size * sizeof *run->statistics);
+    if (!run->statistics)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    copy_statistics(run, false);
+    return DESCENT_OK;
+}
+
+/* Running statistics of the weights in place: means over a pass through the training set. */
+static enum descent_status average_statistics(struct run *run)
+{
+    struct tally tally = {0};
+    enum descent_status status = DESCENT_OK;
+    int64_t pass = 0;
+    data_loader_start(run->train_loader, 0);
+    for (int n = 1; status == DESCENT_OK && n > 0;) {
+        nn_average_statistics(run->train_plan, ++pass);
+        status = forward(run, run->train_plan, run->train_loader, &tally, &n);
+    }
+    nn_average_statistics(run->train_plan, 0);
+    return status;
+}
+
+static enum descent_status begin_evaluation(struct run *run)
+{
+    enum descent_status status = optim_evaluation_begin(run->optim);
+    if (status != DESCENT_OK || !run->start.batch_statistics || !optim_has_evaluation(run->optim))
+        return status;
+    status = keep_statistics(run);
+    return status == DESCENT_OK ? average_statistics(run) : status;
+}
+
+static void end_evaluation(struct run *run)
+{
+    optim_evaluation_end(run->optim);
+    if (run->start.batch_statistics && optim_has_evaluation(run->optim) && run->statistics)
+        copy_statistics(run, true);
+}
+
+/* Saves the model and evaluates it, with the weights that are meant for it. */
+static enum descent_status save_and_evaluate(struct run *run, struct data_loader *loader,
+                                             struct train_score *result)
+{
+    enum descent_status status = begin_evaluation(run);
+    if (status == DESCENT_OK)
+        status = rundir_save_model(run->rundir, run->graph);
+    if (status == DESCENT_OK)
+        status = evaluate(run, loader, result);
+    end_evaluation(run);
     return status;
 }
 
@@ -324,7 +441,7 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
     for (int64_t i = 0; i < run->start.steps_per_epoch; i++) {
         struct train_step step = {.step = result->steps + 1,
                                   .epoch = epoch,
-                                  .lr = optim_lr_at(run->optim, result->steps),
+                                  .lr = optim_lr_at(run->optim, optim_steps(run->optim)),
                                   .grad_norm = NAN,
                                   .update_norm = NAN};
         int64_t left = run->start.train_count - i * run->start.batch;
@@ -367,11 +484,9 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
  * report. */
 static enum descent_status end_epoch(struct run *run, struct train_epoch *epoch)
 {
-    enum descent_status status = rundir_save_model(run->rundir, run->graph);
-    if (status != DESCENT_OK)
-        return status;
     epoch->validated = run->validation != NULL;
-    status = evaluate(run, epoch->validated ? run->validation_loader : run->test_loader, &epoch->held_out);
+    enum descent_status status = save_and_evaluate(
+        run, epoch->validated ? run->validation_loader : run->test_loader, &epoch->held_out);
     if (status == DESCENT_OK && epoch->validated)
         optim_report(run->optim, epoch->held_out.loss);
     if (status == DESCENT_OK)
@@ -405,8 +520,7 @@ static enum descent_status train_all(struct run *run)
         result->test = epoch.held_out;
         return DESCENT_OK;
     }
-    status = rundir_save_model(run->rundir, run->graph);
-    return status == DESCENT_OK ? evaluate(run, run->test_loader, &result->test) : status;
+    return save_and_evaluate(run, run->test_loader, &result->test);
 }
 
 enum descent_status train_run(const struct train_config *config, const struct train_observer *observer,
@@ -421,6 +535,7 @@ enum descent_status train_run(const struct train_config *config, const struct tr
         status = train_all(&run);
         if (status == DESCENT_DIVERGED)
             result->outcome = TRAIN_DIVERGED;
+        result->skipped = optim_skipped(run.optim);
         if (status == DESCENT_OK || status == DESCENT_DIVERGED) {
             enum descent_status written = rundir_end(run.rundir, result);
             status = written == DESCENT_OK ? status : written;

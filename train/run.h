@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { TRAIN_GROUPS = 16 };
+
 struct train_config {
     const char *data;                         /* what data_open takes */
     const char *model, *optimizer, *schedule; /* spec strings */
@@ -26,11 +28,14 @@ struct train_config {
     int micro_batch; /* samples a forward pass; 0: batch, or 256 when that is the whole training set */
     int eval_batch;  /* samples a forward pass of evaluation */
     bool drop_last;  /* leave out an epoch's last batch where it is short */
-    enum data_order order;  /* of an epoch's samples */
-    int workers;            /* threads that prepare batches ahead; 0: none */
-    double validation;      /* fraction of the training set; 0: none */
-    double clip;            /* global gradient norm; 0: off */
-    double label_smoothing; /* of the training loss, not of the evaluated one */
+    enum data_order order;           /* of an epoch's samples */
+    int workers;                     /* threads that prepare batches ahead; 0: none */
+    double validation;               /* fraction of the training set; 0: none */
+    double clip;                     /* global gradient norm; 0: off */
+    const char *group[TRAIN_GROUPS]; /* "PATTERN:OVERRIDES", see optim_group; NULL after the last */
+    double layer_decay;              /* see optim_layer_decay; 1: none */
+    bool skip_not_finite;            /* skip steps whose gradient is not finite instead of failing */
+    double label_smoothing;          /* of the training loss, not of the evaluated one */
     uint64_t seed;
     int threads;
     int log_every; /* steps between "step" events */
@@ -82,6 +87,7 @@ enum train_outcome { TRAIN_DONE, TRAIN_INTERRUPTED, TRAIN_DIVERGED };
 struct train_result {
     enum train_outcome outcome;
     int64_t steps;
+    int64_t skipped;         /* of them, those whose gradient was not finite */
     int epochs;              /* complete ones */
     double seconds;          /* of training, evaluation excluded */
     struct train_score test; /* NAN if diverged */

@@ -107,6 +107,12 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_text(json, "order", data_order_names[config->order]);
     descent_json_set_number(json, "validation", config->validation);
     descent_json_set_number(json, "clip", config->clip);
+    struct descent_json *groups = descent_json_array();
+    for (int i = 0; i < TRAIN_GROUPS && config->group[i]; i++)
+        descent_json_add_text(groups, config->group[i]);
+    descent_json_set(json, "groups", groups);
+    descent_json_set_number(json, "layer_decay", config->layer_decay);
+    descent_json_set_flag(json, "skip_not_finite", config->skip_not_finite);
     descent_json_set_number(json, "label_smoothing", config->label_smoothing);
     descent_json_set_integer(json, "seed", (int64_t)config->seed);
     descent_json_set_integer(json, "threads", config->threads);
@@ -314,6 +320,7 @@ enum descent_status rundir_end(struct rundir *rundir, const struct train_result 
     begin_event(rundir, "end");
     fprintf(rundir->metrics, ", \"outcome\": \"%s\"", outcomes[result->outcome]);
     add_integer(rundir, "steps", result->steps);
+    add_integer(rundir, "skipped", result->skipped);
     add_integer(rundir, "epochs", result->epochs);
     add_number(rundir, "seconds", result->seconds);
     add_number(rundir, "test_loss", result->test.loss);

@@ -138,11 +138,11 @@ static void update_running(const struct nn_call *call, struct sums batch, double
     struct descent_param *mean = running(call, RUNNING_MEAN), *variance = running(call, RUNNING_VAR);
     if (call->hold_statistics || count < 2)
         return;
+    double momentum = call->statistics_pass > 0 ? 1 / (double)call->statistics_pass : o->momentum;
     for (int c = 0; c < call->out.channels; c++) {
         double unbiased = batch.second[c] / (count - 1);
-        mean->value[c] = (float)((1 - o->momentum) * (double)mean->value[c] + o->momentum * batch.first[c]);
-        variance->value[c] =
-            (float)((1 - o->momentum) * (double)variance->value[c] + o->momentum * unbiased);
+        mean->value[c] = (float)((1 - momentum) * (double)mean->value[c] + momentum * batch.first[c]);
+        variance->value[c] = (float)((1 - momentum) * (double)variance->value[c] + momentum * unbiased);
     }
     mean->version++;
     variance->version++;
