@@ -1,0 +1,282 @@
+/* Who steps what: groups with other algorithms, frozen parameters, layer-wise rates, fallbacks, wrappers,
+ * and weights to evaluate with. */
+#include "optim/algorithm.h"
+#include "tests/optim/model.h"
+
+static void assert_error_has(const char *text)
+{
+    if (!strstr(descent_error(), text))
+        fail_msg("'%s' is not in: %s", text, descent_error());
+}
+
+static void assert_tensor_same(const struct model *a, const struct model *b, int i)
+{
+    size_t bytes = (size_t)a->params[i].size * sizeof(descent_real);
+    if (memcmp(a->params[i].value, b->params[i].value, bytes) != 0)
+        fail_msg("%s differs", a->params[i].name);
+}
+
+/* The clip is of all gradients together, whoever steps them. */
+static void group_with_another_algorithm_is_stepped_by_it(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *adam = model_new(), *lion = model_new();
+    struct optim *both = model_optim(m, "adam:lr=0.01,weight_decay=0.1");
+    assert_int_equal(optim_group(both, "dense.*", "lion:lr=0.02"), DESCENT_OK);
+    struct optim *first = model_optim(adam, "adam:lr=0.01,weight_decay=0.1"),
+                 *second = model_optim(lion, "lion:lr=0.02");
+    assert_string_equal(optim_algorithm_of(both, 0)->name, "adam");
+    assert_string_equal(optim_algorithm_of(both, 2)->name, "lion");
+    assert_null(optim_algorithm_of(both, 4));
+    for (int t = 0; t < 3; t++) {
+        struct optim *all[] = {both, first, second};
+        struct model *models[] = {m, adam, lion};
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(optim_clip(all[i], 2), DESCENT_OK);
+            for (int k = 0; k < MODEL_SIZE; k++) /* exact sums */
+                models[i]->grad[k] = (descent_real)(k % 8 + t - 4);
+            assert_int_equal(optim_step(all[i]), DESCENT_OK);
+        }
+        assert_true(optim_gradient_norm(both) == optim_gradient_norm(first));
+    }
+    assert_tensor_same(m, adam, 0);
+    assert_tensor_same(m, adam, 1);
+    assert_tensor_same(m, lion, 2);
+    assert_tensor_same(m, adam, 3);
+    optim_free(both), optim_free(first), optim_free(second);
+    free(m), free(adam), free(lion);
+}
+
+static void frozen_group_stays_and_has_no_state(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *before = model_new();
+    struct optim *optim = model_optim(m, "adam:lr=0.01+ema");
+    assert_int_equal(optim_group(optim, "conv1.*", "freeze"), DESCENT_OK);
+    model_steps(m, optim, 2);
+    assert_tensor_same(m, before, 0);
+    assert_tensor_same(m, before, 1);
+    assert_int_equal(m->params[0].version, 0);
+    for (int i = 0; i < optim_state_count(optim); i++)
+        assert_null(strstr(optim_state_get(optim, i).name, "conv1"));
+    optim_free(optim);
+    free(m), free(before);
+}
+
+static void layers_below_learn_slower(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *slow = model_new();
+    struct optim *decayed = model_optim(m, "sgd:lr=0.1"), *plain = model_optim(slow, "sgd:lr=0.1");
+    assert_int_equal(optim_layer_decay(decayed, 0.5), DESCENT_OK);
+    assert_int_equal(optim_group(plain, "conv1.*", "lr=0.025"), DESCENT_OK);
+    assert_int_equal(optim_group(plain, "dense.*", "lr=0.05"), DESCENT_OK);
+    model_steps(m, decayed, 3);
+    model_steps(slow, plain, 3);
+    for (int i = 0; i < 4; i++)
+        assert_tensor_same(m, slow, i);
+    assert_int_equal(optim_layer_decay(decayed, 0.5), DESCENT_BAD_ARGUMENT);
+    assert_error_has("after step 3");
+    assert_int_equal(optim_layer_decay(plain, 0), DESCENT_BAD_ARGUMENT);
+    optim_free(decayed), optim_free(plain);
+    free(m), free(slow);
+}
+
+static void bad_groups_are_errors(void **state)
+{
+    (void)state;
+    static const char *const bad[][3] = {{"dense.*", "lino:lr=1", "did you mean 'lion'"},
+                                         {"dense.*", "adam:lrr=1", "unknown key 'lrr'"},
+                                         {"dense.*", "adam+ema", "'ema' wraps the whole optimizer"},
+                                         {"dense.*", "lr=-1", "lr=-1"},
+                                         {"nothing", "freeze", "matches no parameter"}};
+    struct model *m = model_new();
+    struct optim *optim = model_optim(m, "adam:lr=0.01");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(optim_group(optim, bad[i][0], bad[i][1]), DESCENT_BAD_ARGUMENT);
+        assert_error_has(bad[i][2]);
+        assert_error_has(bad[i][0]);
+    }
+    model_steps(m, optim, 1);
+    optim_free(optim);
+    free(m);
+}
+
+/* --- Fallback: an algorithm of matrices alone, whose step goes 1 down. --- */
+
+static enum descent_status step_down(struct optim_run *run)
+{
+    for (int i = 0; i < run->count; i++)
+        for (int64_t k = 0; k < run->tensor[i]->param->size; k++)
+            run->tensor[i]->param->value[k] -= (descent_real)run->tensor[i]->lr;
+    return DESCENT_OK;
+}
+
+static bool is_matrix(const struct descent_param *param)
+{
+    return param->rank > 1;
+}
+
+static const struct descent_option matrix_options[] = {
+    OPTIM_LR("0.5", 0, 0), OPTIM_POSITIVE("sgd_lr", "0.25", false, 0, 0, "learning rate of sgd")};
+static const struct optim_algorithm matrices_only = {.name = "matrices_only",
+                                                     .options = matrix_options,
+                                                     .option_count = 2,
+                                                     .takes = is_matrix,
+                                                     .fallback = "sgd",
+                                                     .step = step_down};
+
+static void what_an_algorithm_does_not_take_goes_to_its_fallback(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *sgd = model_new();
+    struct optim *optim = optim_new_from(&matrices_only, "x:lr=0.5", m->params, MODEL_TENSORS),
+                 *other = model_optim(sgd, "sgd:lr=0.25");
+    assert_non_null(optim);
+    assert_int_equal(optim_group(optim, "norm.*", "sgd_lr=0"), DESCENT_OK);
+    descent_real before = m->value[7], still = m->params[3].value[0];
+    model_steps(m, optim, 2);
+    model_steps(sgd, other, 2);
+    assert_true(m->value[7] == before - 1);
+    assert_tensor_same(m, sgd, 1);
+    assert_true(m->params[3].value[0] == still);
+    assert_ptr_equal(optim_algorithm_of(optim, 2), &matrices_only);
+    assert_string_equal(optim_algorithm_of(optim, 1)->name, "sgd");
+    optim_free(optim), optim_free(other);
+    free(m), free(sgd);
+}
+
+/* --- Wrappers. --- */
+
+/* The mean of four gradients, each in a call of its own, is one step. */
+static void accumulation_steps_once_for_several_gradients(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *whole = model_new();
+    struct optim *optim = model_optim(m, "momentum:lr=0.1+accumulate:4"),
+                 *one = model_optim(whole, "momentum:lr=0.1");
+    assert_int_equal(optim_calls_per_step(optim), 4);
+    assert_int_equal(optim_schedule(optim, "linear", 2, 1), DESCENT_OK);
+    assert_int_equal(optim_schedule(one, "linear", 2, 1), DESCENT_OK);
+    for (int t = 0; t < 8; t++) {
+        for (int k = 0; k < MODEL_SIZE; k++) /* exact sums */
+            m->grad[k] = (descent_real)((t % 4 + 1) * (k % 8));
+        assert_int_equal(optim_step(optim), DESCENT_OK);
+        assert_int_equal(optim_steps(optim), (t + 1) / 4);
+        for (int k = 0; k < MODEL_SIZE && t % 4 == 3; k++)
+            whole->grad[k] = (descent_real)(2.5 * (k % 8));
+        assert_true(t % 4 < 3 || optim_step(one) == DESCENT_OK);
+    }
+    for (int k = 0; k < MODEL_SIZE; k++)
+        assert_true(fabs((double)(m->value[k] - whole->value[k])) <= 1e-5);
+    optim_free(optim), optim_free(one);
+    free(m), free(whole);
+}
+
+/* --- Weights to evaluate with. --- */
+
+static void evaluation_weights_come_and_go_bit_for_bit(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *kept = model_new();
+    struct optim *optim = model_optim(m, "adam:lr=0.1+ema:decay=0.5");
+    assert_true(optim_has_evaluation(optim));
+    model_steps(m, optim, 3);
+    memcpy(kept->value, m->value, sizeof m->value);
+    uint64_t version = m->params[0].version;
+    assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+    assert_true(memcmp(kept->value, m->value, 60 * 1001 * sizeof(descent_real)) != 0);
+    assert_true(m->params[0].version > version);
+    assert_int_equal(optim_step(optim), DESCENT_BAD_ARGUMENT);
+    optim_evaluation_end(optim);
+    assert_memory_equal(kept->value, m->value, sizeof m->value);
+    optim_evaluation_end(optim); /* nothing */
+    assert_memory_equal(kept->value, m->value, sizeof m->value);
+    model_steps(m, optim, 1);
+    optim_free(optim);
+    free(m), free(kept);
+}
+
+static void without_averages_evaluation_is_of_the_values(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *kept = model_new();
+    struct optim *optim = model_optim(m, "adam:lr=0.1+lookahead+cautious");
+    assert_false(optim_has_evaluation(optim));
+    assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+    assert_memory_equal(kept->value, m->value, sizeof m->value);
+    model_steps(m, optim, 1);
+    optim_free(optim);
+    free(m), free(kept);
+}
+
+static void averages_begin_where_they_are_told(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *at = model_new();
+    struct optim *optim = model_optim(m, "sgd:lr=0.1+swa:start=50%,every=1ep");
+    model_gradient(m, 0);
+    assert_int_equal(optim_step(optim), DESCENT_BAD_ARGUMENT);
+    assert_error_has("optim_schedule was not called");
+    assert_int_equal(optim_schedule(optim, "constant", 8, 2), DESCENT_OK);
+    double mean = 0;
+    for (int t = 0; t < 8; t++) {
+        model_gradient(m, t);
+        assert_int_equal(optim_step(optim), DESCENT_OK);
+        if (t == 5 || t == 7)
+            mean += (double)m->value[3] / 2;
+        memcpy(at->value, m->value, sizeof m->value);
+        assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+        if (t < 5)
+            assert_memory_equal(at->value, m->value, sizeof m->value);
+        optim_evaluation_end(optim);
+    }
+    assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+    assert_true(fabs((double)m->value[3] - mean) < 1e-6);
+    optim_free(optim);
+    free(m), free(at);
+}
+
+/* --- Gradients that are not finite. --- */
+
+static void skipped_steps_change_nothing_and_are_counted(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"adam:lr=0.1", "adam:lr=0.1+ema", "adam:lr=0.1+clip_norm:1",
+                                        "adam:lr=0.1+accumulate:2", "adam:lr=0.1+lookahead:2"};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        struct model *m = model_new(), *clean = model_new();
+        struct optim *optim = model_optim(m, specs[i]), *other = model_optim(clean, specs[i]);
+        optim_skip_not_finite(optim, true);
+        for (int t = 0; t < 4; t++) {
+            model_gradient(m, t);
+            m->grad[100] = (descent_real)NAN;
+            assert_int_equal(optim_step(optim), DESCENT_OK);
+        }
+        assert_int_equal(optim_skipped(optim), strstr(specs[i], "accumulate") ? 2 : 4);
+        assert_int_equal(optim_steps(optim), 0);
+        model_steps(m, optim, 4);
+        model_steps(clean, other, 4);
+        if (memcmp(m->value, clean->value, sizeof m->value) != 0)
+            fail_msg("%s remembers a step that was skipped", specs[i]);
+        optim_free(optim), optim_free(other);
+        free(m), free(clean);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(group_with_another_algorithm_is_stepped_by_it),
+        cmocka_unit_test(frozen_group_stays_and_has_no_state),
+        cmocka_unit_test(layers_below_learn_slower),
+        cmocka_unit_test(bad_groups_are_errors),
+        cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
+        cmocka_unit_test(accumulation_steps_once_for_several_gradients),
+        cmocka_unit_test(evaluation_weights_come_and_go_bit_for_bit),
+        cmocka_unit_test(without_averages_evaluation_is_of_the_values),
+        cmocka_unit_test(averages_begin_where_they_are_told),
+        cmocka_unit_test(skipped_steps_change_nothing_and_are_counted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
