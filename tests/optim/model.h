@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODEL_TENSORS = 5, MODEL_SIZE = 60 * 1001 + 37 + 40 * 33 + 5 + 7 };
+enum { MODEL_TENSORS = 5, MODEL_SIZE = 231 * 260 + 37 + 40 * 33 + 5 + 7 };
 
 struct model {
     descent_real value[MODEL_SIZE], grad[MODEL_SIZE];
@@ -21,7 +21,7 @@ struct model {
 static inline struct model *model_new(void)
 {
     static const struct descent_param shapes[MODEL_TENSORS] = {
-        {.name = "conv1.weight", .kind = DESCENT_WEIGHT, .rank = 2, .shape = {60, 1001}, .size = 60 * 1001},
+        {.name = "conv1.weight", .kind = DESCENT_WEIGHT, .rank = 2, .shape = {231, 260}, .size = 231 * 260},
         {.name = "conv1.bias", .kind = DESCENT_BIAS, .rank = 1, .shape = {37}, .size = 37},
         {.name = "dense.weight", .kind = DESCENT_WEIGHT, .rank = 2, .shape = {40, 33}, .size = 40 * 33},
         {.name = "norm.weight", .kind = DESCENT_NORM, .rank = 1, .shape = {5}, .size = 5},

@@ -63,7 +63,7 @@ static void every_bad_hyperparameter_is_named_with_its_range_and_default(void **
                      option->initial);
             REFUSED(spec_of(name, text), option->name, "given twice");
             descent_option_range(option, range, sizeof range);
-            if (option->type == DESCENT_OPTION_FLAG)
+            if (option->type == DESCENT_OPTION_FLAG || option->type == DESCENT_OPTION_CHOICE)
                 continue;
             assert_string_not_equal(range, "");
             snprintf(text, sizeof text, "%s=%.17g", option->name, option->min - 1e-9);
