@@ -1,151 +1,14 @@
-/* `train list`: what there is, and the whole card of one thing, all from the tables that the code itself
- * works by. */
+/* `train list`: what there is, and the whole card of one thing. */
 #include "train/commands.h"
+#include "train/shelves.h"
 
-#include "base/spec.h"
-#include "data/data.h"
-#include "models/models.h"
-#include "nn/nn.h"
 #include "optim/optim.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* What every kind of thing has in common; what it has not is NULL. */
-struct entry {
-    const char *name, *summary, *group;
-    const char *paper, *formula, *note;
-    const char *course; /* spec of a schedule to draw */
-    const struct descent_option *options;
-    int option_count;
-};
-
-/* A kind of thing: its entries, counted from 0; false past the end. */
-struct shelf {
-    const char *name, *singular;
-    bool (*get)(int i, struct entry *entry);
-};
-
-/* ---- The shelves ---- */
-
-static bool get_model(int i, struct entry *entry)
-{
-    int count;
-    const struct model *const *all = model_list(&count);
-    if (i >= count)
-        return false;
-    *entry = (struct entry){.name = all[i]->name,
-                            .summary = all[i]->summary,
-                            .paper = all[i]->paper,
-                            .options = all[i]->options,
-                            .option_count = all[i]->option_count};
-    return true;
-}
-
-static bool get_optimizer(int i, struct entry *entry)
-{
-    static const char *const decay[] = {
-        [OPTIM_COUPLED] = "weight decay is added to the gradient (L2); not for biases and norm parameters "
-                          "unless decay_all=yes",
-        [OPTIM_DECOUPLED] = "weight decay shrinks values apart from the gradient; not of biases and norm "
-                            "parameters unless decay_all=yes",
-        [OPTIM_OWN_DECAY] =
-            "the rule itself places weight decay; not for biases and norm parameters unless decay_all=yes",
-    };
-    int count;
-    const struct optim_algorithm *const *all = optim_algorithms(&count);
-    if (i >= count)
-        return false;
-    *entry = (struct entry){.name = all[i]->name,
-                            .summary = all[i]->summary,
-                            .group = optim_difficulty_text(all[i]->answers),
-                            .paper = all[i]->paper,
-                            .formula = all[i]->formula,
-                            .note = decay[all[i]->decay],
-                            .options = all[i]->options,
-                            .option_count = all[i]->option_count};
-    return true;
-}
-
-static bool get_schedule(int i, struct entry *entry)
-{
-    static const char *const place[] = {
-        [OPTIM_SCHEDULE] = "after another schedule it takes that one's lr for its own: exponential+step",
-        [OPTIM_SCHEDULE_WRAP] = "follows another schedule: cosine+warmup:5%",
-        [OPTIM_SCHEDULE_JOIN] = "stands between two schedules: constant+then:80%+cosine",
-    };
-    static const char *const before[] = {
-        [OPTIM_SCHEDULE] = "", [OPTIM_SCHEDULE_WRAP] = "cosine+", [OPTIM_SCHEDULE_JOIN] = "linear+"};
-    static char course[100];
-    int count;
-    const struct optim_schedule_kind *const *all = optim_schedule_kinds(&count);
-    if (i >= count)
-        return false;
-    snprintf(course, sizeof course, "%s%s%s", before[all[i]->role], all[i]->name,
-             all[i]->role == OPTIM_SCHEDULE_JOIN ? "+cosine" : "");
-    *entry = (struct entry){.name = all[i]->name,
-                            .summary = all[i]->summary,
-                            .paper = all[i]->paper,
-                            .formula = all[i]->formula,
-                            .note = place[all[i]->role],
-                            .course = course,
-                            .options = all[i]->options,
-                            .option_count = all[i]->option_count};
-    return true;
-}
-
-static bool get_data(int i, struct entry *entry)
-{
-    int count;
-    const struct data_known *all = data_known(&count);
-    if (i >= count)
-        return false;
-    *entry = (struct entry){.name = all[i].name, .summary = all[i].summary, .note = all[i].supply};
-    return true;
-}
-
-static bool get_augmentation(int i, struct entry *entry)
-{
-    const struct data_augmentation_info *info = data_augmentation(i);
-    if (info)
-        *entry = (struct entry){.name = info->name,
-                                .summary = info->summary,
-                                .paper = info->paper,
-                                .options = info->options,
-                                .option_count = info->option_count};
-    return info != NULL;
-}
-
-static bool get_initializer(int i, struct entry *entry)
-{
-    const struct nn_initializer_info *info = nn_initializer(i);
-    if (info)
-        *entry = (struct entry){.name = info->name, .summary = info->summary, .paper = info->paper};
-    return info != NULL;
-}
-
-static const struct shelf shelves[] = {
-    {"models", "model", get_model},
-    {"optimizers", "optimizer", get_optimizer},
-    {"schedules", "schedule", get_schedule},
-    {"datasets", "dataset", get_data},
-    {"augmentations", "augmentation", get_augmentation},
-    {"initializers", "initializer", get_initializer},
-};
-
-enum { SHELVES = sizeof shelves / sizeof shelves[0] };
-
 /* ---- Printing ---- */
-
-static bool begins_group(const struct shelf *shelf, int i, const char *group)
-{
-    struct entry entry;
-    for (int j = 0; j < i; j++)
-        if (shelf->get(j, &entry) && strcmp(entry.group, group) == 0)
-            return false;
-    return true;
-}
 
 /* Entries of a group stand together, groups in the order of their first entries. */
 static void print_shelf(const struct shelf *shelf)
@@ -170,9 +33,7 @@ static void print_options(const struct entry *entry)
     for (int i = 0; i < entry->option_count; i++) {
         const struct descent_option *option = &entry->options[i];
         char range[64];
-        descent_option_range(option, range, sizeof range);
-        if (option->choices)
-            snprintf(range, sizeof range, "%s", option->choices);
+        option_range(option, range, sizeof range);
         printf("  %-18s %-16s %s\n      %s\n", option->name,
                option->initial ? option->initial : "(must be given)", range, option->help);
         if (option->search_max > option->search_min)
@@ -217,8 +78,8 @@ static void print_card(const struct shelf *shelf, const struct entry *entry)
         size_t length = strlen(entry->formula);
         printf("\n%s%s", entry->formula, length > 0 && entry->formula[length - 1] == '\n' ? "" : "\n");
     }
-    if (entry->note)
-        printf("\n%s\n", entry->note);
+    for (int i = 0; i < ENTRY_NOTES && entry->notes[i]; i++)
+        printf("%s%s\n", i ? "" : "\n", entry->notes[i]);
     if (entry->course)
         print_course(entry->course);
     if (entry->option_count > 0)
@@ -248,17 +109,22 @@ static enum descent_status list_one(const struct shelf *shelf, const char *name)
 
 static enum descent_status list_shelf(const char *name, const char *item)
 {
-    const char *known[SHELVES];
-    for (int i = 0; i < SHELVES; i++) {
-        known[i] = shelves[i].name;
-        if (strcmp(name, shelves[i].name) != 0)
+    const char *known[MOST];
+    int count;
+    const struct shelf *all = shelves(&count);
+    for (int i = 0; i < count; i++) {
+        known[i] = all[i].name;
+        if (strcmp(name, all[i].name) != 0)
             continue;
-        if (item)
-            return list_one(&shelves[i], item);
-        print_shelf(&shelves[i]);
+        if (item && strcmp(item, "--markdown") == 0)
+            print_markdown(&all[i]);
+        else if (item)
+            return list_one(&all[i], item);
+        else
+            print_shelf(&all[i]);
         return DESCENT_OK;
     }
-    return descent_fail_unknown("list", name, known, SHELVES);
+    return descent_fail_unknown("list", name, known, count);
 }
 
 static int run_list(int argc, char **argv)
@@ -268,13 +134,15 @@ static int run_list(int argc, char **argv)
             descent_fail(DESCENT_BAD_ARGUMENT, "train list: unexpected argument '%s'", argv[3]));
     if (argc > 1)
         return report_error(list_shelf(argv[1], argc > 2 ? argv[2] : NULL));
-    for (int i = 0; i < SHELVES; i++) {
+    int count;
+    const struct shelf *all = shelves(&count);
+    for (int i = 0; i < count; i++) {
         if (i > 0)
             putchar('\n');
-        print_shelf(&shelves[i]);
+        print_shelf(&all[i]);
     }
     return EXIT_DONE;
 }
 
-const struct command command_list = {"list", "[KIND [NAME]]",
+const struct command command_list = {"list", "[KIND [NAME|--markdown]]",
                                      "show models, optimizers, ... or the card of one", run_list};
