@@ -2,6 +2,7 @@
  * confirm, and what those vectors are worth: one that a simpler rule passes proves nothing. Built in float
  * and in double. Errors are measured against the distance moved, not against the values. */
 #include "base/isa.h"
+#include "tests/optim/evidence.h"
 #include "tests/optim/problem.h"
 
 /* How a rule of golden.json is called here: a spec with {names} of its hyperparameters, a schedule too
@@ -316,36 +317,6 @@ static double worst_error(const char *spec, const char *schedule, const struct d
     return worst;
 }
 
-/* Prints the worst error of each rule, over all instruction sets: what can be said of it. */
-static void trajectories_are_the_reference_ones(void **state)
-{
-    double worst[RULES] = {0};
-    int vectors[RULES] = {0};
-    (void)state;
-    for (enum descent_isa isa = 0; isa < DESCENT_ISA_COUNT; isa++) {
-        setenv("DESCENT_ISA", descent_isa_name(isa), 1);
-        FOR_EACH_VECTOR(row, rule)
-        {
-            char spec[400], schedule[100];
-            fill(rule, rule->spec, row, spec, sizeof spec);
-            if (rule->schedule)
-                fill(rule, rule->schedule, row, schedule, sizeof schedule);
-            double given = in_double ? rule->tolerance : rule->float_tolerance;
-            double tolerance = given > 0 ? given : in_double ? 1e-9 : 1e-4;
-            double off = worst_error(spec, rule->schedule ? schedule : NULL, row);
-            if (!(off <= tolerance))
-                fail_msg("%s: %s is off by %.2g of the distance moved (%s)", rule->name, spec, off,
-                         descent_isa_name(isa));
-            worst[rule - rules] = fmax(worst[rule - rules], off);
-            vectors[rule - rules] += isa == 0;
-        }
-    }
-    unsetenv("DESCENT_ISA");
-    for (int i = 0; i < RULES; i++)
-        print_message("%-28s %-16.*s %d vectors, off by at most %.1e\n", rules[i].name,
-                      (int)strcspn(rules[i].spec, ":"), rules[i].spec, vectors[i], worst[i]);
-}
-
 /* The simple rules, and which of a row's hyperparameters they take. decay_all makes no difference here. */
 static const struct simple {
     const char *name, *spec, *takes;
@@ -376,6 +347,63 @@ static bool told_apart(const struct simple *other, const struct descent_json *ro
     char spec[400];
     fill_simple(other, row, spec, sizeof spec);
     return worst_error(spec, NULL, row) > 1e-3;
+}
+
+/* Whether a row says something: no simple rule passes it. */
+static bool proves(const struct descent_json *row)
+{
+    bool all = true;
+    for (int s = 0; s < SIMPLE; s++)
+        all = all && told_apart(&simple[s], row);
+    return all;
+}
+
+/* "A, max abs diff 1e-16 | B, ..." to "A; B", those that are new. */
+static void add_oracles(char *oracles, size_t size, const char *checked)
+{
+    for (const char *at = checked, *next; *at; at = next) {
+        const char *bar = strstr(at, " | "), *difference = strstr(at, ", max abs diff");
+        char name[300];
+        next = bar ? bar + 3 : at + strlen(at);
+        snprintf(name, sizeof name, "%.*s", (int)(difference ? difference - at : next - at), at);
+        if (!strstr(oracles, name))
+            snprintf(oracles + strlen(oracles), size - strlen(oracles), "%s%s", *oracles ? "; " : "", name);
+    }
+}
+
+/* The worst error of each rule, over all instruction sets: what can be said of it. */
+static void trajectories_are_the_reference_ones(void **state)
+{
+    double worst[RULES] = {0};
+    int vectors[RULES] = {0};
+    (void)state;
+    for (enum descent_isa isa = 0; isa < DESCENT_ISA_COUNT; isa++) {
+        setenv("DESCENT_ISA", descent_isa_name(isa), 1);
+        FOR_EACH_VECTOR(row, rule)
+        {
+            char spec[400], schedule[100];
+            fill(rule, rule->spec, row, spec, sizeof spec);
+            if (rule->schedule)
+                fill(rule, rule->schedule, row, schedule, sizeof schedule);
+            double given = in_double ? rule->tolerance : rule->float_tolerance;
+            double tolerance = given > 0 ? given : in_double ? 1e-9 : 1e-4;
+            double off = worst_error(spec, rule->schedule ? schedule : NULL, row);
+            if (!(off <= tolerance))
+                fail_msg("%s: %s is off by %.2g of the distance moved (%s)", rule->name, spec, off,
+                         descent_isa_name(isa));
+            worst[rule - rules] = fmax(worst[rule - rules], off);
+            vectors[rule - rules] += isa == 0;
+        }
+    }
+    unsetenv("DESCENT_ISA");
+    for (int i = 0; i < RULES; i++) {
+        char oracles[1000] = "";
+        FOR_EACH_VECTOR(row, rule)
+        if (rule == &rules[i] && proves(row))
+            add_oracles(oracles, sizeof oracles, descent_json_text(row, "checked_against", ""));
+        if (*oracles)
+            evidence(evidence_subject(rules[i].spec), rules[i].name, oracles, vectors[i], worst[i]);
+    }
 }
 
 static void simple_rules_fail_what_they_are_not(void **state)
@@ -413,12 +441,8 @@ static int count_evidence(const char *algorithm)
     for (int i = 0; i < descent_json_count(rows); i++)
         count += is_of(descent_json_text(descent_json_at(rows, i), "spec", ""), algorithm);
     FOR_EACH_VECTOR(row, rule)
-    if (is_of(rule->spec, algorithm)) {
-        bool proves = true;
-        for (int s = 0; s < SIMPLE; s++)
-            proves = proves && told_apart(&simple[s], row);
-        count += proves;
-    }
+    if (is_of(rule->spec, algorithm))
+        count += proves(row);
     return count;
 }
 
