@@ -1,36 +1,12 @@
 /* `train`: one run from the command line, shown as it goes. */
 #include "train/commands.h"
 #include "train/display.h"
+#include "train/launch.h"
 #include "train/options.h"
 
-#include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-static volatile sig_atomic_t stop_signal; /* the first SIGINT or SIGTERM, 0 before */
-
-static void on_signal(int signal)
-{
-    stop_signal = signal;
-}
-
-/* The first signal asks the run to stop; SA_RESETHAND lets the second kill it. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static bool wants_stop(void *context)
-{
-    (void)context;
-    return stop_signal != 0;
-}
-
-static const char usage[] = "usage: train [OPTIONS]            train a network\n";
+static const char usage[] = "usage: train [OPTIONS]               train a network\n";
 
 static const char introduction[] =
     "\n"
@@ -82,22 +58,10 @@ static void print_help(FILE *stream)
     const struct command *const *all = commands(&count);
     fputs(usage, stream);
     for (int i = 1; i < count; i++)
-        fprintf(stream, "       train %-5s %-19s %s\n", all[i]->name, all[i]->arguments, all[i]->summary);
+        fprintf(stream, "       train %-8s %-19s %s\n", all[i]->name, all[i]->arguments, all[i]->summary);
     fputs(introduction, stream);
     train_options_print(stream);
     fputs(grammar, stream);
-}
-
-/* The name of a run: the spec's or path's telling part, without what a file name should not hold. */
-static void telling_part(const char *text, char *name, size_t size)
-{
-    size_t length = strcspn(text, ":+");
-    while (length > 1 && text[length - 1] == '/')
-        length--;
-    size_t begin = length;
-    while (begin > 0 && text[begin - 1] != '/')
-        begin--;
-    snprintf(name, size, "%.*s", (int)(length - begin), text + begin);
 }
 
 static int run_train(int argc, char **argv)
@@ -116,25 +80,18 @@ static int run_train(int argc, char **argv)
         return EXIT_DONE;
     }
 
-    char out[256], model[80], data[80];
-    if (!options.config.out) {
-        telling_part(options.config.model, model, sizeof model);
-        telling_part(options.config.data, data, sizeof data);
-        snprintf(out, sizeof out, "runs/%s-%s", model, data);
-        options.config.out = out;
-        options.config.number_out = true;
-    }
-
+    char out[256];
+    launch_out(&options.config, "", out, sizeof out);
     struct display display = display_on(stdout);
     struct train_observer observer =
         options.quiet ? (struct train_observer){0} : display_observer(&display);
-    observer.wants_stop = wants_stop;
+    observer.wants_stop = launch_wants_stop;
     struct train_result result;
-    catch_signals();
+    launch_catch_signals();
     status = train_run(&options.config, &observer, &result);
     if (status != DESCENT_OK)
         return report_error(status);
-    return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + stop_signal : EXIT_DONE;
+    return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + launch_signal() : EXIT_DONE;
 }
 
 const struct command command_train = {"", "[OPTIONS]", "train a network", run_train};

@@ -179,6 +179,7 @@ static void started(void *context, const struct train_start *start)
     FILE *stream = display->stream;
     display->config = start->config;
     display->steps = start->steps;
+    display->epochs = start->epochs;
     display->steps_per_epoch = start->steps_per_epoch;
     snprintf(display->out, sizeof display->out, "%s", start->out ? start->out : "");
     print_data(stream, start);
@@ -221,7 +222,7 @@ static void stepped(void *context, const struct train_step *step)
     char line[256], left[24];
     snprintf(line, sizeof line,
              "epoch %d/%d  %lld/%lld  loss %.4f  accuracy %.2f %%  %s left  %.0f images/s", step->epoch,
-             display->config->epochs, (long long)step->step, (long long)display->steps, step->epoch_loss,
+             display->epochs, (long long)step->step, (long long)display->steps, step->epoch_loss,
              100 * step->epoch_accuracy, duration((now - display->begin) * (1 - done) / done, left),
              step->images_per_second);
     struct winsize window = {0};
@@ -249,7 +250,7 @@ static void epoch_ended(void *context, const struct train_epoch *epoch)
     fprintf(display->stream,
             "epoch %d/%d  loss %.4f  accuracy %.2f %%  %s loss %.4f  %s%s accuracy %.2f %%%s  %.1f s  %.0f "
             "images/s\n",
-            epoch->epoch, display->config->epochs, epoch->train.loss, 100 * epoch->train.accuracy, part,
+            epoch->epoch, display->epochs, epoch->train.loss, 100 * epoch->train.accuracy, part,
             epoch->held_out.loss, bold, part, 100 * epoch->held_out.accuracy, plain, epoch->seconds,
             epoch->images_per_second);
     fflush(display->stream);

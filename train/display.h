@@ -13,6 +13,7 @@ struct display {
     bool color; /* a terminal, and NO_COLOR is not set */
     const struct train_config *config;
     int64_t steps, steps_per_epoch;
+    int epochs;
     double begin, shown; /* seconds of the clock: start of training, last update of the live line */
     char out[256];       /* the run directory, "" for none */
 };

@@ -72,7 +72,9 @@ static enum descent_status resolve_batch(struct run *run)
     run->start.batch = batch;
     run->start.micro_batch = micro;
     run->start.steps_per_epoch = config->drop_last ? count / batch : (count + batch - 1) / batch;
-    run->start.steps = run->start.steps_per_epoch * config->epochs;
+    int64_t per_epoch = run->start.steps_per_epoch;
+    run->start.steps = config->steps > 0 ? config->steps : per_epoch * config->epochs;
+    run->start.epochs = (int)((run->start.steps + per_epoch - 1) / per_epoch);
     return DESCENT_OK;
 }
 
@@ -375,6 +377,9 @@ static void end_evaluation(struct run *run)
 static enum descent_status save_and_evaluate(struct run *run, struct data_loader *loader,
                                              struct train_score *result)
 {
+    *result = (struct train_score){NAN, NAN};
+    if (run->config->train_only)
+        return DESCENT_OK;
     enum descent_status status = begin_evaluation(run);
     if (status == DESCENT_OK)
         status = rundir_save_model(run->rundir, run->graph);
@@ -438,7 +443,7 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
     struct tally tally = {0};
     double begin = descent_seconds(), before = result->seconds;
     data_loader_start(run->train_loader, epoch - 1);
-    for (int64_t i = 0; i < run->start.steps_per_epoch; i++) {
+    for (int64_t i = 0; i < run->start.steps_per_epoch && result->steps < run->start.steps; i++) {
         struct train_step step = {.step = result->steps + 1,
                                   .epoch = epoch,
                                   .lr = optim_lr_at(run->optim, optim_steps(run->optim)),
@@ -468,7 +473,7 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
             observer->stepped(observer->context, &step);
         if (status != DESCENT_OK)
             return status;
-        if (i + 1 < run->start.steps_per_epoch && wants_stop(run)) {
+        if (i + 1 < run->start.steps_per_epoch && result->steps < run->start.steps && wants_stop(run)) {
             result->outcome = TRAIN_INTERRUPTED;
             return DESCENT_OK;
         }
@@ -496,7 +501,7 @@ static enum descent_status end_epoch(struct run *run, struct train_epoch *epoch)
     run->result->epochs++;
     if (run->observer->epoch_ended)
         run->observer->epoch_ended(run->observer->context, epoch);
-    if (wants_stop(run) && epoch->epoch < run->config->epochs)
+    if (wants_stop(run) && epoch->epoch < run->start.epochs)
         run->result->outcome = TRAIN_INTERRUPTED;
     return DESCENT_OK;
 }
@@ -507,8 +512,7 @@ static enum descent_status train_all(struct run *run)
     struct train_result *result = run->result;
     struct train_epoch epoch = {0};
     enum descent_status status = DESCENT_OK;
-    for (int i = 1; i <= run->config->epochs && result->outcome == TRAIN_DONE && status == DESCENT_OK;
-         i++) {
+    for (int i = 1; i <= run->start.epochs && result->outcome == TRAIN_DONE && status == DESCENT_OK; i++) {
         epoch = (struct train_epoch){0};
         status = train_epoch(run, i, &epoch);
         if (status == DESCENT_OK && epoch.epoch == i)

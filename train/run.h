@@ -24,6 +24,8 @@ struct train_config {
     bool number_out;                          /* make out-1, or out-2 if that is taken, ... */
     bool force;                               /* overwrite a run in `out` */
     int epochs;
+    int64_t steps;   /* end after so many instead; 0: epochs decide */
+    bool train_only; /* nothing is evaluated and no model saved */
     int batch;       /* samples an optimizer step; 0: the whole training set */
     int micro_batch; /* samples a forward pass; 0: batch, or 256 when that is the whole training set */
     int eval_batch;  /* samples a forward pass of evaluation */
@@ -47,6 +49,7 @@ struct train_start {
     const struct data_info *data;
     int64_t train_count, validation_count, test_count;
     int64_t steps, steps_per_epoch;
+    int epochs;             /* begun, the last maybe not complete */
     int batch, micro_batch; /* as resolved: samples an optimizer step, samples a pass */
     nn_graph *graph;
     int layers;            /* nn_layer(graph, 0 .. layers - 1) is the model; after them, labels and loss */
@@ -90,7 +93,7 @@ struct train_result {
     int64_t skipped;         /* of them, those whose gradient was not finite */
     int epochs;              /* complete ones */
     double seconds;          /* of training, evaluation excluded */
-    struct train_score test; /* NAN if diverged */
+    struct train_score test; /* NAN if diverged or train_only */
 };
 
 /* Each may be NULL. They run on the caller's thread, between steps. */

@@ -99,7 +99,7 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_text(json, "augment", config->augment);
     descent_json_set_text(json, "weights", config->weights);
     descent_json_set_text(json, "freeze", config->freeze);
-    descent_json_set_integer(json, "epochs", config->epochs);
+    descent_json_set_integer(json, "epochs", start->epochs);
     descent_json_set_integer(json, "batch", start->batch);
     descent_json_set_integer(json, "micro_batch", start->micro_batch);
     descent_json_set_integer(json, "eval_batch", config->eval_batch);
@@ -343,7 +343,8 @@ static enum descent_status fill(struct rundir *rundir, const struct train_start 
     enum descent_status status = write_run_json(rundir, start);
     if (status == DESCENT_OK)
         status = describe_model(rundir, start);
-    return status == DESCENT_OK ? rundir_save_model(rundir, start->graph) : status;
+    return status == DESCENT_OK && !start->config->train_only ? rundir_save_model(rundir, start->graph)
+                                                              : status;
 }
 
 enum descent_status rundir_create(struct train_start *start, struct rundir **out)

@@ -201,6 +201,82 @@ static void accumulated_passes_equal_the_whole_batch(void **state)
     }
 }
 
+/* conv1 is held by its group, fc* by Lion's lr of 0; the rest learns. */
+static void groups_have_settings_of_their_own(void **state)
+{
+    (void)state;
+    struct path out = path_of("groups"), start = path_of("groups-start");
+    struct program program =
+        program_run("--data %s --out %s --model lenet5 --epochs 1 --group conv1.*:freeze "
+                    "--group fc*:lion:lr=0 --optimizer adam:lr=1e-3",
+                    data.text, out.text);
+    program_must_say(&program, 0, "");
+    assert_non_null(strstr(program.out, "adam steps conv2.weight, conv2.bias"));
+    assert_non_null(strstr(program.out, "lion steps fc1.weight"));
+    program_free(&program);
+    must_run(&start, "--model lenet5 --epochs 1 --optimizer sgd:lr=0");
+    char path[300];
+    struct descent_safetensors a, b;
+    file_in(&out, "model.safetensors", path);
+    assert_int_equal(descent_safetensors_read(path, &a), DESCENT_OK);
+    file_in(&start, "model.safetensors", path);
+    assert_int_equal(descent_safetensors_read(path, &b), DESCENT_OK);
+    for (int i = 0; i < a.count; i++) {
+        bool same = memcmp(a.tensors[i].data, b.tensors[i].data, a.tensors[i].bytes) == 0;
+        assert_int_equal(same, strncmp(a.tensors[i].name, "conv2", 5) != 0);
+    }
+    descent_safetensors_free(&a);
+    descent_safetensors_free(&b);
+}
+
+/* Batch norm's running statistics are those of the averaged weights in what is saved, and training does not
+ * notice. */
+static void averaged_weights_are_evaluated_and_saved(void **state)
+{
+    (void)state;
+    struct path plain = path_of("not-averaged"), averaged = path_of("averaged");
+    must_run(&plain, "--model cnn:width=0.125 --epochs 2 --optimizer momentum:lr=0.05");
+    must_run(&averaged, "--model cnn:width=0.125 --epochs 2 --optimizer momentum:lr=0.05+ema:decay=0.8");
+    for (int i = 0; i < 6; i++)
+        assert_true(event_number(&plain, "step", i, "loss") == event_number(&averaged, "step", i, "loss"));
+    assert_true(event_number(&plain, "end", 0, "test_loss") !=
+                event_number(&averaged, "end", 0, "test_loss"));
+}
+
+static void steps_end_a_run_within_an_epoch(void **state)
+{
+    (void)state;
+    struct path out = path_of("steps");
+    must_run(&out, "--model mlp:8 --batch 64 --steps 5 --schedule linear:start=1,end=0");
+    assert_true(event_number(&out, "end", 0, "steps") == 5);
+    assert_true(event_number(&out, "end", 0, "epochs") == 2);
+    assert_true(event_number(&out, "step", 4, "lr") > 0);
+    assert_true(event_number(&out, "step", 4, "lr") < event_number(&out, "step", 3, "lr"));
+}
+
+static void lr_find_suggests_a_rate_and_writes_the_curve(void **state)
+{
+    (void)state;
+    struct path out = path_of("lr-find");
+    struct program program = program_run(
+        "lr-find --data %s --out %s --model mlp:32 --optimizer adam --steps 60", data.text, out.text);
+    program_must_say(&program, 0, "");
+    double rate = 0;
+    const char *suggestion = strstr(program.out, "try --optimizer adam:lr=");
+    assert_non_null(suggestion);
+    assert_int_equal(sscanf(suggestion, "try --optimizer adam:lr=%lf", &rate), 1);
+    assert_true(rate > 1e-5 && rate < 1);
+    program_free(&program);
+    char path[300];
+    file_in(&out, "lr-find.csv", path);
+    char *csv = file_text(path);
+    assert_int_equal(strncmp(csv, "lr,loss,smoothed_loss\n1e-07,", 28), 0);
+    free(csv);
+    file_in(&out, "model.safetensors", path);
+    assert_true(access(path, F_OK) != 0);
+    assert_true(isnan(event_number(&out, "end", 0, "test_loss")));
+}
+
 static void full_batch_says_what_batch_norm_does(void **state)
 {
     (void)state;
@@ -412,6 +488,10 @@ int main(void)
         cmocka_unit_test(any_number_of_threads_and_workers_gives_the_same_bits),
         cmocka_unit_test(another_seed_gives_another_model),
         cmocka_unit_test(accumulated_passes_equal_the_whole_batch),
+        cmocka_unit_test(groups_have_settings_of_their_own),
+        cmocka_unit_test(averaged_weights_are_evaluated_and_saved),
+        cmocka_unit_test(steps_end_a_run_within_an_epoch),
+        cmocka_unit_test(lr_find_suggests_a_rate_and_writes_the_curve),
         cmocka_unit_test(full_batch_says_what_batch_norm_does),
         cmocka_unit_test(last_batch_is_kept_or_dropped),
         cmocka_unit_test(weights_are_loaded_whole_or_in_part_and_named),
