@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVERYTHING "crop+flip+alternating_flip+vertical_flip+cutout:size=3"
+/* A spec has at most eight parts. */
+#define THIS_HALF  "crop+flip+alternating_flip+vertical_flip+rotate+affine+jitter+mixup"
+#define OTHER_HALF "noise+trivial_augment+cutout:size=3+erasing+mixup+cutmix"
 
 enum { COUNT = 1001, SIDE = 9, SAMPLE = SIDE * SIDE * 3 };
 
@@ -118,11 +120,14 @@ static void without_shuffling_the_order_is_the_views(void **state)
 static void batches_are_bit_identical_for_any_number_of_workers(void **state)
 {
     const struct fixture *fixture = *state;
-    static const char *const specs[] = {NULL, EVERYTHING};
+    static const char *const specs[] = {NULL, THIS_HALF, OTHER_HALF};
+    for (int i = 0; data_augmentation(i); i++)
+        assert_true(strstr(specs[1], data_augmentation(i)->name) ||
+                    strstr(specs[2], data_augmentation(i)->name));
     const size_t classes = 10;
-    for (int k = 0; k < 2 * (DATA_BALANCED + 1); k++) {
+    for (int k = 0; k < 3 * (DATA_BALANCED + 1); k++) {
         struct data_loader_options options = {
-            .batch = 60, .order = (enum data_order)(k / 2), .seed = 1, .augment = specs[k % 2]};
+            .batch = 60, .order = (enum data_order)(k / 3), .seed = 1, .augment = specs[k % 3]};
         struct data_loader *alone = loader_new(fixture->view, options);
         for (options.workers = 1; options.workers <= 4; options.workers *= 2) {
             struct data_loader *loader = loader_new(fixture->view, options);
@@ -134,7 +139,7 @@ static void batches_are_bit_identical_for_any_number_of_workers(void **state)
                 size_t n = (size_t)expected.n;
                 assert_memory_equal(batch.x, expected.x, n * SAMPLE * sizeof(float));
                 assert_memory_equal(batch.labels, expected.labels, n * sizeof(int32_t));
-                assert_true(!batch.targets == !expected.targets);
+                assert_true(!batch.targets == !specs[k % 3] && !expected.targets == !specs[k % 3]);
                 if (batch.targets)
                     assert_memory_equal(batch.targets, expected.targets, n * classes * sizeof(float));
             }
@@ -175,7 +180,7 @@ static void seeking_continues_with_the_very_next_batch(void **state)
 {
     const struct data_view *view = ((struct fixture *)*state)->view;
     struct data_loader_options options = {
-        .batch = 100, .order = DATA_SHUFFLED, .seed = 1, .augment = EVERYTHING};
+        .batch = 100, .order = DATA_SHUFFLED, .seed = 1, .augment = OTHER_HALF};
     struct data_loader *straight = loader_new(view, options);
     options.workers = 2;
     struct data_loader *resumed = loader_new(view, options);
@@ -364,12 +369,84 @@ static void balanced_epochs_give_every_class_the_same_share(void **state)
     data_free(set);
 }
 
+/* Whatever the batches: mixtures of each image with its successor in the epoch, the last with the first. */
+static void images_are_mixed_with_their_successors(void **state)
+{
+    const struct fixture *fixture = *state;
+    static float plain[COUNT][SAMPLE];
+    int32_t label[COUNT];
+    struct data_loader_options options = {.batch = COUNT, .order = DATA_SHUFFLED, .seed = 2};
+    struct data_loader *loader = loader_new(fixture->view, options);
+    struct data_batch batch;
+    assert_int_equal(data_loader_next(loader, &batch), COUNT);
+    assert_null(batch.targets);
+    memcpy(plain, batch.x, sizeof plain);
+    memcpy(label, batch.labels, sizeof label);
+    data_loader_free(loader);
+
+    options.augment = "mixup";
+    for (options.batch = 7; options.batch <= COUNT; options.batch *= 11) {
+        int place = 0, handed_over = 0;
+        loader = loader_new(fixture->view, options);
+        while (data_loader_next(loader, &batch) > 0)
+            for (int i = 0; i < batch.n; i++, place++) {
+                int next = (place + 1) % COUNT;
+                const float *target = batch.targets + (size_t)i * 10;
+                double share = (double)target[label[place]], sum = 0;
+                for (int c = 0; c < 10; c++)
+                    sum += (double)target[c];
+                assert_true(fabs(sum - 1) < 1e-6);
+                if (label[next] == label[place]) {
+                    assert_true(share > 1 - 1e-6);
+                    assert_int_equal(batch.labels[i], label[place]);
+                    continue;
+                }
+                assert_true(fabs((double)target[label[next]] - (1 - share)) < 1e-6);
+                assert_int_equal(batch.labels[i], label[share >= 0.5 ? place : next]);
+                handed_over += share < 0.5;
+                for (int k = 0; k < SAMPLE; k++) {
+                    double expected =
+                        share * (double)plain[place][k] + (1 - share) * (double)plain[next][k];
+                    assert_true(fabs((double)batch.x[i * SAMPLE + k] - expected) < 1e-4);
+                }
+            }
+        assert_int_equal(place, COUNT);
+        assert_in_range(handed_over, COUNT / 3, COUNT * 2 / 3);
+        data_loader_free(loader);
+    }
+}
+
+/* In balanced epochs a rare sample comes many times: each time it is another picture. */
+static void repeated_samples_are_augmented_anew(void **state)
+{
+    (void)state;
+    int32_t labels[100] = {[50] = 1};
+    struct data_set *set = memory_set(100, SIDE, SIDE, labels);
+    struct data_view *view = data_view_train(set);
+    struct data_loader *loader = loader_new(
+        view, (struct data_loader_options){.batch = 100, .order = DATA_BALANCED, .augment = "noise"});
+    struct data_batch batch;
+    const float *seen[100];
+    int count = 0;
+    assert_int_equal(data_loader_next(loader, &batch), 100);
+    for (int i = 0; i < 100; i++)
+        if (batch.labels[i] == 1)
+            seen[count++] = batch.x + (size_t)i * SAMPLE;
+    assert_int_equal(count, 50);
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < i; j++)
+            assert_memory_not_equal(seen[i], seen[j], SAMPLE * sizeof(float));
+    data_loader_free(loader);
+    data_view_free(view);
+    data_free(set);
+}
+
 static void loader_can_be_freed_at_any_moment(void **state)
 {
     const struct data_view *view = ((struct fixture *)*state)->view;
     for (int taken = 0; taken < 6; taken++) {
         struct data_loader *loader = loader_new(
-            view, (struct data_loader_options){.batch = 200, .workers = 3, .augment = EVERYTHING});
+            view, (struct data_loader_options){.batch = 200, .workers = 3, .augment = THIS_HALF});
         struct data_batch batch;
         for (int i = 0; i < taken; i++)
             assert_int_equal(data_loader_next(loader, &batch), i < 5 ? 200 : 1);
@@ -405,6 +482,8 @@ int main(void)
         cmocka_unit_test(unreadable_sample_is_reported_in_its_turn_whoever_met_it),
         cmocka_unit_test(with_replacement_samples_repeat_and_every_one_comes_in_time),
         cmocka_unit_test(balanced_epochs_give_every_class_the_same_share),
+        cmocka_unit_test(images_are_mixed_with_their_successors),
+        cmocka_unit_test(repeated_samples_are_augmented_anew),
         cmocka_unit_test(loader_can_be_freed_at_any_moment),
         cmocka_unit_test(impossible_options_are_refused),
     };
