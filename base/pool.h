@@ -1,9 +1,10 @@
 /* A pool of POSIX threads that runs numbered chunks and never changes a bit.
  *
- * Work is cut into chunks by its shape alone, never by the number of threads; threads claim chunks;
- * whatever is summed across chunks is summed in chunk order by the caller. So results are the same for any
- * thread count. Every thread that runs chunks, the caller's too, flushes denormals to zero meanwhile and
- * restores its mode. */
+ * Work is cut into chunks by its shape alone, never by the number of threads; threads claim chunks,
+ * each beginning in a part of its own, the same from run to run, so that the data it meets there is in its
+ * cache; whatever is summed across chunks is summed in chunk order by the caller. So results are the same
+ * for any thread count. Every thread that runs chunks, the caller's too, flushes denormals to zero
+ * meanwhile and restores its mode. */
 #ifndef DESCENT_BASE_POOL_H
 #define DESCENT_BASE_POOL_H
 

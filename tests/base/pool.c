@@ -66,21 +66,19 @@ static void every_chunk_runs_exactly_once(void **state)
 /* Chunks that wait for one another finish only if as many threads run them at the same time. */
 struct meeting {
     int parties;
-    atomic_int present;
-    atomic_bool seen[8];
+    atomic_int present, thread_of[8];
 };
 
 static void meet(void *context, int chunk, int thread)
 {
-    (void)chunk;
     struct meeting *meeting = context;
-    atomic_store(&meeting->seen[thread], true);
+    atomic_store(&meeting->thread_of[chunk], thread);
     atomic_fetch_add(&meeting->present, 1);
     while (atomic_load(&meeting->present) < meeting->parties)
         sched_yield();
 }
 
-static void chunks_run_at_the_same_time_on_different_threads(void **state)
+static void chunks_run_at_the_same_time_each_on_the_thread_it_is_nearest_to(void **state)
 {
     (void)state;
     FOR_EACH_POOL(pool)
@@ -90,8 +88,8 @@ static void chunks_run_at_the_same_time_on_different_threads(void **state)
             if (round % 5 == 4) /* all asleep by then */
                 nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
             descent_pool_run(pool, meeting.parties, meet, &meeting);
-            for (int thread = 0; thread < meeting.parties; thread++)
-                assert_true(atomic_load(&meeting.seen[thread]));
+            for (int chunk = 0; chunk < meeting.parties; chunk++)
+                assert_int_equal(atomic_load(&meeting.thread_of[chunk]), chunk);
         }
     }
 }
@@ -323,7 +321,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_chunk_runs_exactly_once),
-        cmocka_unit_test(chunks_run_at_the_same_time_on_different_threads),
+        cmocka_unit_test(chunks_run_at_the_same_time_each_on_the_thread_it_is_nearest_to),
         cmocka_unit_test(a_late_thread_never_mistakes_the_region),
         cmocka_unit_test(no_wake_up_is_lost_at_the_edge_of_sleep),
         cmocka_unit_test(nested_runs_are_serial_and_in_order),
