@@ -174,30 +174,71 @@ static void transpose_chunk(const struct nn_call *call, int chunk, int chunks, i
     }
 }
 
-/* Columns of dW = dy^T x and of dx = dy W: both are panels of as many input features. */
-static void backward_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
+/* dW = dy^T x, some rows and panels of columns. */
+static void weight_block(const struct nn_call *call, int rows_begin, int rows_end, int64_t panels_begin,
+                         int64_t panels_end, float *panel)
+{
+    int n = call->n, in = call->in.channels;
+    struct nn_tap whole = {0};
+    for (int64_t first = panels_begin * PANEL; first < panels_end * PANEL && first < in; first += PANEL) {
+        int width = in - first < PANEL ? (int)(in - first) : PANEL;
+        struct nn_gather product = {.tap = &whole,
+                                    .taps = 1,
+                                    .run = n,
+                                    .in_pixel = n,
+                                    .out_pixel = in,
+                                    .weight = panel,
+                                    .vectors = 2,
+                                    .lanes = width,
+                                    .add = call->add_grad[0]};
+        copy_panel(call->x[0] + first, in, n, width, panel);
+        nn_gather_row(&product, transposed_of(call) + (int64_t)rows_begin * n,
+                      call->param[0]->grad + (int64_t)rows_begin * in + first, rows_end - rows_begin);
+    }
+}
+
+/* dx = dy W, some panels of columns. */
+static void input_block(const struct nn_call *call, int64_t panels_begin, int64_t panels_end, float *panel)
 {
     int in = call->in.channels, out = call->out.channels;
-    float *panel = scratch_of(call, thread);
     struct nn_tap whole = {0};
-    int64_t begin, end;
-    descent_chunk_range(panels_of(in), chunks, chunk, &begin, &end);
-    for (int64_t first = begin * PANEL; first < end * PANEL && first < in; first += PANEL) {
+    for (int64_t first = panels_begin * PANEL; first < panels_end * PANEL && first < in; first += PANEL) {
         int width = in - first < PANEL ? (int)(in - first) : PANEL;
-        struct nn_gather product = {
-            .tap = &whole, .taps = 1, .out_pixel = in, .weight = panel, .vectors = 2, .lanes = width};
-        if (call->param[0]->grad) {
-            copy_panel(call->x[0] + first, in, call->n, width, panel);
-            product.run = product.in_pixel = call->n;
-            product.add = call->add_grad[0];
-            nn_gather_row(&product, transposed_of(call), call->param[0]->grad + first, out);
-        }
-        if (call->dx[0]) {
-            copy_panel(call->param[0]->value + first, in, out, width, panel);
-            product.run = product.in_pixel = out;
-            product.add = call->add[0];
-            nn_gather_row(&product, call->dy, call->dx[0] + first, call->n);
-        }
+        struct nn_gather product = {.tap = &whole,
+                                    .taps = 1,
+                                    .run = out,
+                                    .in_pixel = out,
+                                    .out_pixel = in,
+                                    .weight = panel,
+                                    .vectors = 2,
+                                    .lanes = width,
+                                    .add = call->add[0]};
+        copy_panel(call->param[0]->value + first, in, out, width, panel);
+        nn_gather_row(&product, call->dy, call->dx[0] + first, call->n);
+    }
+}
+
+/* dW is cut in blocks of rows too, as the optimizer's work is: so a thread finds there what it wrote here.
+ * Larger blocks would spoil that, smaller ones copy more panels. */
+static int blocks_of(const struct nn_call *call)
+{
+    return call->out.channels < 128 ? 1 : call->out.channels / 128;
+}
+
+static void backward_chunk(const struct nn_call *call, int chunk, int chunks, int thread)
+{
+    enum { TILE = 12 };
+    int out = call->out.channels, blocks = blocks_of(call), groups = chunks / blocks;
+    int64_t begin, end, rows_begin, rows_end;
+    if (call->param[0]->grad) {
+        descent_chunk_range((out + TILE - 1) / TILE, blocks, chunk / groups, &rows_begin, &rows_end);
+        descent_chunk_range(panels_of(call->in.channels), groups, chunk % groups, &begin, &end);
+        weight_block(call, (int)rows_begin * TILE, rows_end * TILE < out ? (int)rows_end * TILE : out,
+                     begin, end, scratch_of(call, thread));
+    }
+    if (call->dx[0]) {
+        descent_chunk_range(panels_of(call->in.channels), chunks, chunk, &begin, &end);
+        input_block(call, begin, end, scratch_of(call, thread));
     }
 }
 
@@ -206,7 +247,7 @@ static void backward(const struct nn_call *call)
     int by_work = descent_chunk_count((int64_t)call->n * call->out.channels, 8192);
     nn_run_chunks(call, by_work < panels_of(call->out.channels) ? by_work : panels_of(call->out.channels),
                   transpose_chunk);
-    nn_run_chunks(call, chunks_of(call, call->in.channels), backward_chunk);
+    nn_run_chunks(call, blocks_of(call) * chunks_of(call, call->in.channels), backward_chunk);
 }
 
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
