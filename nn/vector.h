@@ -87,11 +87,17 @@ NN_INLINE nn_vector nn_vector_and(nn_vector value, nn_mask mask)
     return (nn_vector)((nn_mask)value & mask);
 }
 
+/* Set in the first `lanes` lanes. */
+NN_INLINE nn_mask nn_mask_first(int lanes)
+{
+    static const int32_t index[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return nn_mask_load(index) < lanes;
+}
+
 /* The first `lanes` lanes of value, zeros behind them. */
 NN_INLINE nn_vector nn_vector_first(nn_vector value, int lanes)
 {
-    static const int32_t index[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return nn_vector_and(value, nn_mask_load(index) < lanes);
+    return nn_vector_and(value, nn_mask_first(lanes));
 }
 
 /* mask ? a : b, lane by lane */

@@ -33,6 +33,11 @@ static int chunks_of(const struct nn_call *call)
     return by_work < call->n ? by_work : call->n;
 }
 
+static ptrdiff_t whole_vectors(ptrdiff_t channels)
+{
+    return (channels + NN_LANES - 1) / NN_LANES * NN_LANES;
+}
+
 /* The pixels under a window that exist, and the way from one to the next in floats. */
 struct window {
     int rows, columns;
@@ -43,6 +48,10 @@ struct window {
 /* Pixels are handled a vector of channels at a time. The vector may hang over into the next pixel: there a
  * load reads what is ignored, a store writes what the next pixel's own store mends, and an addition adds
  * zeros. Where a sample ends too soon for that, `lanes` is exact. */
+
+/* How backward writes dx: where no other window reaches a pixel it is stored, with what hangs over (STORE)
+ * or, where the next pixel was stored before, without (KEEP). */
+enum write { STORE, KEEP, ADD };
 
 /* `maximum` is a constant where these are inlined, and so may be the window's size. The first of equal
  * maxima takes the gradient, NaN wins, as in PyTorch. */
@@ -67,9 +76,8 @@ NN_INLINE void forward_window(struct window w, const float *x, float *y, bool ex
     }
 }
 
-/* alone: no other window reaches these pixels of dx, so they are stored, not added to. */
 NN_INLINE void backward_window(struct window w, const float *x, const float *y, const float *dy, float *dx,
-                               bool exact, bool alone, bool maximum)
+                               bool exact, enum write write, bool maximum)
 {
     for (ptrdiff_t c = 0; c < w.channels; c += NN_LANES) {
         int left = (int)(w.channels - c), lanes = exact ? left : NN_LANES;
@@ -88,10 +96,54 @@ NN_INLINE void backward_window(struct window w, const float *x, const float *y, 
                     open &= ~here;
                     part = nn_vector_and(gradient, here);
                 }
-                if (!alone)
+                if (write == ADD)
                     part += nn_vector_load_part(dx + at, lanes);
+                else if (write == KEEP && !exact)
+                    part = nn_vector_select(nn_mask_first(left), part, nn_vector_load(dx + at));
                 nn_vector_store_part(dx + at, part, lanes);
             }
+    }
+}
+
+/* What a pass reads and writes of one sample. */
+struct sample {
+    const float *x, *dy;
+    float *y, *dx;
+};
+
+/* from, to: floats to the window's first pixel and to that of the output */
+NN_INLINE void window(struct sample s, struct window w, ptrdiff_t from, ptrdiff_t to, bool exact,
+                      enum write write, bool maximum, bool forward)
+{
+    if (forward)
+        forward_window(w, s.x + from, s.y + to, exact, maximum);
+    else
+        backward_window(w, s.x + from, s.y + to, s.dy + to, s.dx + from, exact, write, maximum);
+}
+
+/* Any window of an output row from column `first` on: cut by the padding, at the end of a row or image. */
+NN_INLINE void windows(const struct nn_call *call, struct sample s, int row, int first, bool apart,
+                       bool maximum, bool forward)
+{
+    const struct nn_pool2d_options *o = call->options;
+    const struct nn_shape in = call->in, out = call->out;
+    const ptrdiff_t channels = in.channels, padded = whole_vectors(channels), pitch = channels * in.width;
+    int top = row * o->stride - o->padding, bottom = top + o->kernel;
+    top = top > 0 ? top : 0, bottom = bottom < in.height ? bottom : in.height;
+    for (int column = first; column < out.width; column++) {
+        int left = column * o->stride - o->padding, right = left + o->kernel;
+        left = left > 0 ? left : 0, right = right < in.width ? right : in.width;
+        struct window w = {bottom - top, right - left, channels, pitch, 0};
+        w.divisor = (float)(o->exclude_padding ? w.rows * w.columns : o->kernel * o->kernel);
+        ptrdiff_t from = top * pitch + left * channels,
+                  to = ((ptrdiff_t)row * out.width + column) * channels;
+        ptrdiff_t row_end = (right - 1) * channels + padded;
+        if (to + padded > nn_size(out) || (bottom - 1) * pitch + row_end > nn_size(in))
+            window(s, w, from, to, true, apart ? KEEP : ADD, maximum, forward);
+        else if (!apart)
+            window(s, w, from, to, false, ADD, maximum, forward);
+        else /* what hangs over the end of a row of x falls on a pixel of this row of windows */
+            window(s, w, from, to, false, row_end <= pitch ? STORE : KEEP, maximum, forward);
     }
 }
 
@@ -101,48 +153,34 @@ NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool max
 {
     const struct nn_pool2d_options *o = call->options;
     const struct nn_shape in = call->in, out = call->out;
-    const ptrdiff_t channels = in.channels, padded = (channels + NN_LANES - 1) / NN_LANES * NN_LANES,
-                    pitch = channels * in.width, x_size = nn_size(in), y_size = nn_size(out);
-    const int kernel = size ? size : o->kernel, stride = o->stride, padding = size ? 0 : o->padding;
+    const ptrdiff_t channels = in.channels, padded = whole_vectors(channels), pitch = channels * in.width,
+                    step = o->stride * channels;
     /* With several vectors a pixel, the last must not hang over into a pixel whose first was stored
      * already. */
     const bool add = call->add[0],
-               apart = !add && stride >= kernel && (padded == NN_LANES || padded == channels);
+               apart = !add && o->stride >= o->kernel && (padded == NN_LANES || padded == channels),
+               covered = o->stride == o->kernel && in.height == out.height * o->kernel &&
+                         in.width == out.width * o->kernel;
+    /* Windows of a row that are inside of it with what hangs over. */
+    const ptrdiff_t room = pitch - padded - (size - 1) * channels;
+    const int roomy = size && (forward || apart) && room >= 0 ? (int)(room / step) + 1 : 0,
+              most = roomy < out.width ? roomy : out.width;
+    const struct window w = {size, size, channels, pitch, (float)(size * size)};
     int64_t begin, end;
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
-    for (int64_t s = begin; s < end; s++) {
-        const float *x = call->x[0] + s * x_size, *dy = forward ? NULL : call->dy + s * y_size;
-        float *y = call->y + s * y_size, *dx = forward ? NULL : call->dx[0] + s * x_size;
-        if (!forward && !add)
-            memset(dx, 0, (size_t)x_size * sizeof *dx);
-        ptrdiff_t to = 0;
-        for (int row = 0; row < out.height; row++)
-            for (int column = 0; column < out.width; column++, to += channels) {
-                int top = row * stride - padding, left = column * stride - padding, bottom = top + kernel,
-                    right = left + kernel;
-                if (padding) {
-                    top = top > 0 ? top : 0, left = left > 0 ? left : 0;
-                    bottom = bottom < in.height ? bottom : in.height;
-                    right = right < in.width ? right : in.width;
-                }
-                struct window w = {bottom - top, right - left, channels, pitch, 0};
-                w.divisor = (float)(o->exclude_padding ? w.rows * w.columns : kernel * kernel);
-                ptrdiff_t at = top * pitch + left * channels;
-                bool exact = to + padded > y_size ||
-                             at + (w.rows - 1) * pitch + (w.columns - 1) * channels + padded > x_size;
-                /* A store at the end of a row would hang over into a pixel of this window row. */
-                bool alone = apart && (right - 1) * channels + padded <= pitch;
-                if (forward && exact)
-                    forward_window(w, x + at, y + to, true, maximum);
-                else if (forward)
-                    forward_window(w, x + at, y + to, false, maximum);
-                else if (exact)
-                    backward_window(w, x + at, y + to, dy + to, dx + at, true, false, maximum);
-                else if (alone)
-                    backward_window(w, x + at, y + to, dy + to, dx + at, false, true, maximum);
-                else
-                    backward_window(w, x + at, y + to, dy + to, dx + at, false, false, maximum);
-            }
+    for (int64_t i = begin; i < end; i++) {
+        struct sample s = {.x = call->x[0] + i * nn_size(in), .y = call->y + i * nn_size(out)};
+        if (!forward)
+            s.dx = call->dx[0] + i * nn_size(in), s.dy = call->dy + i * nn_size(out);
+        if (!forward && !add && !(apart && covered))
+            memset(s.dx, 0, (size_t)nn_size(in) * sizeof *s.dx);
+        for (int row = 0; row < out.height; row++) {
+            ptrdiff_t from = row * o->stride * pitch, to = (ptrdiff_t)row * out.width * channels;
+            int easy = to + (most - 1) * channels + padded <= nn_size(out) ? most : 0;
+            for (int column = 0; column < easy; column++, from += step, to += channels)
+                window(s, w, from, to, false, STORE, maximum, forward);
+            windows(call, s, row, easy, apart, maximum, forward);
+        }
     }
 }
 
