@@ -19,14 +19,19 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void assert_message_has(const char *spec, const char *const *texts, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!strstr(descent_error(), texts[i]))
+            fail_msg("%s: '%s' is not in: %s", spec, texts[i], descent_error());
+}
+
 static void assert_refused(const char *spec, const char *const *texts, int count)
 {
     struct optim *optim = optim_new(spec, model->params, MODEL_TENSORS);
     if (optim)
         fail_msg("%s is accepted", spec);
-    for (int i = 0; i < count; i++)
-        if (!strstr(descent_error(), texts[i]))
-            fail_msg("%s: '%s' is not in: %s", spec, texts[i], descent_error());
+    assert_message_has(spec, texts, count);
 }
 #define REFUSED(spec, ...)                                                                                 \
     assert_refused(spec, (const char *const[]){__VA_ARGS__},                                               \
@@ -47,34 +52,89 @@ static void unknown_optimizer_is_an_error_with_a_hint(void **state)
     REFUSED("momentum:nesterov,dampening=0.5", "dampening=0.5");
 }
 
+/* A table of options, and where what it describes stands in a spec: "%s" is its name, "%s" what follows. */
+struct described {
+    const char *name, *form;
+    const struct descent_option *options;
+    int count;
+    bool schedule;
+};
+
+/* Every text must be in the message that refuses name:values. */
+static void assert_values_refused(const struct described *d, const char *values, const char *const *texts,
+                                  int count)
+{
+    char part[200], spec[300];
+    snprintf(part, sizeof part, "%s:%s", d->name, values);
+    snprintf(spec, sizeof spec, d->form, part);
+    if (!d->schedule) {
+        assert_refused(spec, texts, count);
+        return;
+    }
+    struct optim *optim = model_optim(model, "sgd");
+    if (optim_schedule(optim, spec, 100, 10) != DESCENT_BAD_ARGUMENT)
+        fail_msg("%s is accepted", spec);
+    assert_message_has(spec, texts, count);
+    optim_free(optim);
+}
+#define VALUES_REFUSED(described, values, ...)                                                             \
+    assert_values_refused(described, values, (const char *const[]){__VA_ARGS__},                           \
+                          sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static void assert_bad_values_refused(const struct described *d)
+{
+    VALUES_REFUSED(d, "lrr=1", d->name, "'lrr'");
+    for (int i = 0; i < d->count; i++) {
+        const struct descent_option *option = &d->options[i];
+        const char *initial = option->initial ? option->initial : "1";
+        char text[100], range[64];
+        VALUES_REFUSED(d, "lrr=1", option->name); /* among the known */
+        snprintf(text, sizeof text, "%s=abc", option->name);
+        VALUES_REFUSED(d, text, text, d->name, option->initial ? "default " : "", initial);
+        snprintf(text, sizeof text, "%s=%s,%s=%s", option->name, initial, option->name, initial);
+        VALUES_REFUSED(d, text, option->name, "given twice");
+        descent_option_range(option, range, sizeof range);
+        if (option->type == DESCENT_OPTION_FLAG || option->type == DESCENT_OPTION_CHOICE)
+            continue;
+        if (option->type == DESCENT_OPTION_DURATION || option->type == DESCENT_OPTION_DURATION_LIST)
+            snprintf(range, sizeof range, "duration"); /* not negative, as messages explain */
+        assert_string_not_equal(range, "");
+        snprintf(text, sizeof text, "%s=%.17g", option->name, option->min - 1e-9);
+        VALUES_REFUSED(d, text, text, range, option->initial ? "default " : "", initial);
+        snprintf(text, sizeof text, "%s=nan", option->name);
+        VALUES_REFUSED(d, text, text);
+        snprintf(text, sizeof text, "%s=%.17g", option->name, option->max);
+        if (option->open_max || isinf(option->max))
+            VALUES_REFUSED(d, text, option->name, range);
+    }
+}
+
 static void every_bad_hyperparameter_is_named_with_its_range_and_default(void **state)
 {
+    static const char *const forms[] = {[OPTIM_SCHEDULE] = "%s",
+                                        [OPTIM_SCHEDULE_WRAP] = "cosine+%s",
+                                        [OPTIM_SCHEDULE_JOIN] = "constant+%s+cosine"};
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
-        const struct optim_algorithm *algorithm = optim_find(name);
-        REFUSED(spec_of(name, "lrr=1"), name, "'lrr'", "known: lr, ", "weight_decay");
-        for (int i = 0; i < algorithm->option_count; i++) {
-            const struct descent_option *option = &algorithm->options[i];
-            char text[100], range[64];
-            snprintf(text, sizeof text, "%s=abc", option->name);
-            REFUSED(spec_of(name, text), text, name, "default ", option->initial);
-            snprintf(text, sizeof text, "%s=%s,%s=%s", option->name, option->initial, option->name,
-                     option->initial);
-            REFUSED(spec_of(name, text), option->name, "given twice");
-            descent_option_range(option, range, sizeof range);
-            if (option->type == DESCENT_OPTION_FLAG || option->type == DESCENT_OPTION_CHOICE)
-                continue;
-            assert_string_not_equal(range, "");
-            snprintf(text, sizeof text, "%s=%.17g", option->name, option->min - 1e-9);
-            REFUSED(spec_of(name, text), text, range, "default ", option->initial);
-            snprintf(text, sizeof text, "%s=nan", option->name);
-            REFUSED(spec_of(name, text), text);
-            snprintf(text, sizeof text, "%s=%.17g", option->name, option->max);
-            if (option->open_max || isinf(option->max))
-                REFUSED(spec_of(name, text), option->name, range);
-        }
-    }
+    int count;
+    const struct optim_algorithm *const *algorithms = optim_algorithms(&count);
+    for (int i = 0; i < count; i++)
+        assert_bad_values_refused(&(struct described){.name = algorithms[i]->name,
+                                                      .form = "%s",
+                                                      .options = algorithms[i]->options,
+                                                      .count = algorithms[i]->option_count});
+    const struct optim_algorithm *const *wrappers = optim_wrappers(&count);
+    for (int i = 0; i < count; i++)
+        assert_bad_values_refused(&(struct described){.name = wrappers[i]->name,
+                                                      .form = "adam+%s",
+                                                      .options = wrappers[i]->options,
+                                                      .count = wrappers[i]->option_count});
+    const struct optim_schedule_kind *const *kinds = optim_schedule_kinds(&count);
+    for (int i = 0; i < count; i++)
+        assert_bad_values_refused(&(struct described){.name = kinds[i]->name,
+                                                      .form = forms[kinds[i]->role],
+                                                      .options = kinds[i]->options,
+                                                      .count = kinds[i]->option_count,
+                                                      .schedule = true});
 }
 
 static void resolved_spec_makes_the_same_optimizer(void **state)

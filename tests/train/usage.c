@@ -1,4 +1,5 @@
 /* What a user can get wrong on the command line of `train`: each has its message and its exit code. */
+#include "optim/optim.h"
 #include "tests/train/program.h"
 
 #include <dirent.h>
@@ -89,6 +90,42 @@ static void wrong_specs_exit_2_and_name_the_nearest(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         must_fail(2, wrong[i].message, "--data %s --out %s %s", data.text, out.text, wrong[i].arguments);
     assert_int_equal(access(out.text, F_OK), -1);
+}
+
+/* In the same words in which the library refuses it, which tests/optim/options.c looks at. */
+static void assert_refused(const struct path *data, const char *option, const char *form, const char *name,
+                           const struct descent_option *options, int count)
+{
+    char part[200], spec[300], message[200];
+    if (count > 0) {
+        snprintf(part, sizeof part, "%s:%s=abc", name, options[0].name);
+        snprintf(spec, sizeof spec, form, part);
+        snprintf(message, sizeof message, "%s=abc for", options[0].name);
+        must_fail(2, message, "--data %s %s %s", data->text, option, spec);
+    }
+    snprintf(part, sizeof part, "%s:unheard-of=1", name);
+    snprintf(spec, sizeof spec, form, part);
+    must_fail(2, "unknown key 'unheard-of' for", "--data %s %s %s", data->text, option, spec);
+}
+
+static void every_optimizer_wrapper_and_schedule_refuses_wrong_hyperparameters_with_exit_2(void **state)
+{
+    static const char *const forms[] = {[OPTIM_SCHEDULE] = "%s",
+                                        [OPTIM_SCHEDULE_WRAP] = "cosine+%s",
+                                        [OPTIM_SCHEDULE_JOIN] = "constant+%s+cosine"};
+    struct path data = small_data("hyperparameters");
+    int count;
+    (void)state;
+    const struct optim_algorithm *const *all = optim_algorithms(&count);
+    for (int i = 0; i < count; i++)
+        assert_refused(&data, "--optimizer", "%s", all[i]->name, all[i]->options, all[i]->option_count);
+    all = optim_wrappers(&count);
+    for (int i = 0; i < count; i++)
+        assert_refused(&data, "--optimizer", "sgd+%s", all[i]->name, all[i]->options, all[i]->option_count);
+    const struct optim_schedule_kind *const *kinds = optim_schedule_kinds(&count);
+    for (int i = 0; i < count; i++)
+        assert_refused(&data, "--schedule", forms[kinds[i]->role], kinds[i]->name, kinds[i]->options,
+                       kinds[i]->option_count);
 }
 
 static void broken_data_exits_1_and_names_the_file(void **state)
@@ -243,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_options_exit_2_and_name_what_was_expected),
         cmocka_unit_test(wrong_specs_exit_2_and_name_the_nearest),
+        cmocka_unit_test(every_optimizer_wrapper_and_schedule_refuses_wrong_hyperparameters_with_exit_2),
         cmocka_unit_test(broken_data_exits_1_and_names_the_file),
         cmocka_unit_test(truncated_gzip_exits_1_and_names_the_file),
         cmocka_unit_test(out_is_refused_before_training),
