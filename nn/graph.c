@@ -1,6 +1,8 @@
 /* The graph: nodes, shapes, parameters, and the first error. Nothing is computed here. */
 #include "nn/graph.h"
 
+#include "base/spec.h"
+
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,12 +179,31 @@ static void check_inputs(nn_node *node)
     }
 }
 
+/* Options of every operator begin with its first input, which is all that is known of those of no operator.
+ */
+static nn_node *unknown_operator(const char *name, const void *options)
+{
+    enum { MOST = 128 };
+    const char *known[MOST];
+    const nn_node *first;
+    int count = 0;
+    for (const struct nn_op *op; count < MOST && (op = nn_op_at(count)); count++)
+        known[count] = op->name;
+    memcpy(&first, options, sizeof first);
+    descent_fail_unknown("operator", name, known, count);
+    if (first && first->graph)
+        graph_fail(first->graph, DESCENT_BAD_ARGUMENT, descent_error());
+    return &nowhere;
+}
+
 nn_node *nn_build(const char *name, const void *options)
 {
     const struct nn_op *op = nn_op_find(name);
+    if (!op)
+        return unknown_operator(name, options);
     nn_node *input[NN_MAX_INPUTS];
     int count = 0;
-    nn_graph *graph = op ? gather_inputs(op, options, input, &count) : NULL;
+    nn_graph *graph = gather_inputs(op, options, input, &count);
     if (!graph)
         return &nowhere;
     const char *wanted;

@@ -65,7 +65,8 @@ const char *nn_name(const nn_node *any, const char *format, ...) __attribute__((
 
 /* ---- Layers ---- */
 
-/* Makes a node of the operator called `name` from its options struct; what all the macros below call. */
+/* Makes a node of the operator called `name` from its options struct, which begins with its inputs; what
+ * all the macros below call. */
 nn_node *nn_build(const char *name, const void *options);
 
 /* y = x W^T + b. x: a vector; W: units x features; b: units. */

@@ -50,6 +50,7 @@ static void every_bad_shape_is_said_in_the_users_words(void **state)
         "input 'input1': 0 x 8 x 8 is not a shape",
         "relu 'r': 'labels1' holds class indices, not numbers",
         "dense 'd': unknown initializer 'kaiming-norml'; did you mean 'kaiming-normal'?",
+        "unknown operator 'conv2'; did you mean 'conv2d'?",
     };
     for (int i = 0; i < (int)(sizeof messages / sizeof *messages); i++) {
         nn_graph *own = nn_graph_new(1), *other = nn_graph_new(1);
@@ -82,8 +83,11 @@ static void every_bad_shape_is_said_in_the_users_words(void **state)
         case 8:
             y = nn_relu(nn_labels(own, 3), .name = "r");
             break;
-        default:
+        case 9:
             y = nn_dense(nn_flatten(x), 2, .init = "kaiming-norml", .name = "d");
+            break;
+        default:
+            y = nn_relu(nn_build("conv2", &(struct nn_conv2d_options){.x = x, .filters = 8}));
         }
         assert_null(nn_compile(own, .output = y, .batch = 1));
         if (strncmp(descent_error(), messages[i], strlen(messages[i])) != 0) /* hints may follow */
