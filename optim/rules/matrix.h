@@ -18,6 +18,13 @@
         .max = INFINITY, .help = (help_)                                                                   \
     }
 
+/* The length of an axis up to which it has a matrix: what base/linalg.h decomposes. */
+#define MATRIX_MAX_DIM(initial_, help_)                                                                    \
+    {                                                                                                      \
+        .name = "max_dim", .type = DESCENT_OPTION_INTEGER, .initial = (initial_), .max = 1 << 14,          \
+        .help = (help_)                                                                                    \
+    }
+
 /* Place in tensor->slot of a step's direction, scratch of the tensor's size. */
 enum { MATRIX_DIRECTION = OPTIM_SLOTS - 1 };
 
@@ -54,6 +61,15 @@ static inline int matrix_columns(const struct descent_param *param)
 static inline descent_real *matrix_scratch(struct optim_run *run, int64_t count)
 {
     return optim_scratch(run, (size_t)count * sizeof(descent_real));
+}
+
+/* State that no step has written yet is 0. */
+static inline bool matrix_is_zero(const descent_real *x, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (x[i] != 0)
+            return false;
+    return true;
 }
 
 /* An axis of a tensor that is before x n x after. */

@@ -9,7 +9,7 @@ static const struct descent_option options[] = {
     [EPS] = OPTIM_POSITIVE("eps", "1e-4", true, 0, 0, "what is on the diagonals at first"),
     [EVERY] = MATRIX_COUNT("every", "20", 1,
                            "steps between new roots; at first fewer: a sixteenth of those done"),
-    [MAX_DIM] = MATRIX_COUNT("max_dim", "1024", 0, "of longer axes only the diagonal is kept"),
+    [MAX_DIM] = MATRIX_MAX_DIM("1024", "of longer axes only the diagonal is kept"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
     [DECAY_ALL] = OPTIM_DECAY_ALL,
 };
@@ -129,7 +129,8 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct shampoo *own = run->tensor[i]->own;
         double every = fmin(run->tensor[i]->hyper[EVERY].number, (double)(run->step / 16));
-        own->refresh = every <= 1 || run->step % (int64_t)every == 0;
+        own->refresh = every <= 1 || run->step % (int64_t)every == 0 ||
+                       matrix_is_zero(own->root[0], own->axis[0].n); /* none yet */
     }
     optim_for_tensors(run, visit);
     for (int i = 0; i < run->count; i++) {

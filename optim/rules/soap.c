@@ -11,7 +11,7 @@ static const struct descent_option options[] = {
     [BETA2] = OPTIM_RATE("beta2", "0.95", 0, 0, "decay rate of the matrices and of the second moment"),
     [EPS] = OPTIM_EPS("1e-8"),
     [EVERY] = MATRIX_COUNT("every", "10", 1, "steps between new bases"),
-    [MAX_DIM] = MATRIX_COUNT("max_dim", "10000", 0, "longer axes are not rotated"),
+    [MAX_DIM] = MATRIX_MAX_DIM("10000", "longer axes are not rotated"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("1e-2", 5e-3, 1),
     [DECAY_ALL] = OPTIM_DECAY_ALL,
 };
@@ -107,15 +107,6 @@ static enum descent_status first_basis(struct soap *own, int i)
     return status;
 }
 
-/* State is zero at first, and remains so while a parameter has no gradient. */
-static bool has_basis(const struct soap *own, int i)
-{
-    for (int j = 0; j < own->axis[i].n; j++)
-        if (own->basis[i][j] != 0)
-            return true;
-    return false;
-}
-
 /* order: of the columns of the basis, the largest diag(Q^T P Q) first; equal ones stay in order. pq: P Q.
  */
 static void sort_columns(const struct soap *own, int i, const descent_real *pq, descent_real *size)
@@ -205,7 +196,7 @@ static void visit(struct optim_tensor *t)
     if (own->t > 0)
         set_direction(t);
     for (int i = 0; i < own->count && !own->status; i++)
-        if (!has_basis(own, i))
+        if (matrix_is_zero(own->basis[i], own->axis[i].n)) /* none yet */
             own->status = first_basis(own, i);
         else if (own->t % (int64_t)t->hyper[EVERY].number == 0)
             own->status = next_basis(t, i);
