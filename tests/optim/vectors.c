@@ -72,7 +72,7 @@ static void trajectories_are_those_of_the_oracles(void **state)
 {
     (void)state;
     const struct descent_json *rows = descent_json_get(vectors, "optimizers");
-    assert_int_equal(descent_json_count(rows), 48);
+    assert_int_equal(descent_json_count(rows), 50);
     for (int i = 0; i < descent_json_count(rows); i++) {
         const struct descent_json *row = descent_json_at(rows, i);
         const char *spec = descent_json_text(row, "spec", "");

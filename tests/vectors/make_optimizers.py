@@ -24,6 +24,17 @@ AFTER = [1, 2, 8, 50]
 torch.set_default_dtype(torch.float64)
 
 
+class Torch64:
+    """PyTorch as its Muon sees it here: without the rounding to bfloat16."""
+    bfloat16 = torch.float64
+
+    def __getattr__(self, name):
+        return getattr(torch, name)
+
+
+torch.optim._muon.torch = Torch64()
+
+
 def start():
     a = torch.tensor([0.5 * k - 1.2 for k in range(6)]).reshape(2, 3)
     b = torch.tensor([0.3 * k - 0.4 for k in range(4)])
@@ -46,9 +57,10 @@ def oracle(optimizer):
 def row(spec, make, clip=0, fade=1, average=None):
     """average: of optimizer and params, what gives the weights to evaluate with after each step."""
     params = start()
-    optimizer = make(params)
-    evaluated = average and average(optimizer, params)
-    result = {"spec": spec, "oracle": oracle(optimizer), "clip": clip, "fade": fade, "values": {}}
+    made = make(params)
+    optimizers = made if isinstance(made, list) else [made]
+    evaluated = average and average(optimizers[0], params)
+    result = {"spec": spec, "oracle": oracle(optimizers[0]), "clip": clip, "fade": fade, "values": {}}
     if average:
         result["eval"] = {}
     for t in range(1, max(AFTER) + 1):
@@ -57,7 +69,8 @@ def row(spec, make, clip=0, fade=1, average=None):
             p.grad *= fade ** (t - 1)
         if clip:
             torch.nn.utils.clip_grad_norm_(params, clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
         shown = {"values": params} | ({"eval": evaluated()} if average else {})
         if t in AFTER:
             for name, tensors in shown.items():
@@ -109,7 +122,15 @@ def others():
         row(f"amsgrad:lr=0.01,{end}", adam(lr=0.01, amsgrad=True, **adam_like), fade=0.9),
         row("adafactor:lr=0.02,power=-0.7,eps1=1e-3,eps2=1e-2,clip=1.2,weight_decay=0.1",
             made("Adafactor", lr=0.02, beta2_decay=-0.7, eps=(1e-3, 1e-2), d=1.2, weight_decay=0.1)),
+        row("muon:lr=0.02,adamw_lr=0.01,adamw_beta2=0.999", muon(lr=0.02)),
+        row("muon:lr=0.02,adjust=match_rms_adamw,nesterov=no,momentum=0.8,weight_decay=0,adamw_lr=0.01,adamw_beta2=0.999",
+            muon(lr=0.02, adjust_lr_fn="match_rms_adamw", nesterov=False, momentum=0.8, weight_decay=0)),
     ]
+
+
+def muon(weight_decay=0.1, **options):
+    return lambda params: [torch.optim.Muon(params[:1], weight_decay=weight_decay, **options),
+                           torch.optim.AdamW(params[1:], lr=0.01, weight_decay=weight_decay)]
 
 
 def authors():
