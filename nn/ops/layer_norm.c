@@ -2,7 +2,6 @@
  * al. 2016, arXiv 1607.06450; torch.nn.LayerNorm over C, H, W). Samples are in HWC order, the parameters in
  * CHW order. */
 #include "nn/ops/normalize.h"
-#include "nn/ops/transpose.h"
 
 static void shape(nn_node *node)
 {
@@ -32,9 +31,10 @@ static void plan(const nn_node *node, int batch, bool training, int threads, str
 /* Scale, then shift, in HWC order. */
 static void pack(const struct nn_call *call)
 {
+    int64_t channels = call->out.channels, space = nn_space(call->out);
     for (int p = SCALE; p <= SHIFT; p++)
-        transpose((float *)call->packed + p * nn_size(call->out), call->param[p]->value, call->out.channels,
-                  nn_space(call->out));
+        nn_transpose(call->param[p]->value, space, channels, space,
+                     (float *)call->packed + p * channels * space, channels);
 }
 
 static struct statistics statistics_of(const struct nn_call *call, const float *x, int chunk)

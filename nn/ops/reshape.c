@@ -4,7 +4,7 @@
  * Values are stored HWC, so this moves memory, HWC -> CHW -> HWC, unless one of the two orders is the
  * other. */
 #include "nn/op.h"
-#include "nn/ops/transpose.h"
+#include "nn/vector.h"
 
 #include <limits.h>
 
@@ -26,6 +26,12 @@ static void plan(const nn_node *node, int batch, bool training, int threads, str
     if (!plain(node->input[0]->shape) && !plain(node->shape))
         needs->forward = needs->backward =
             DESCENT_MAX_CHUNKS * (size_t)nn_size(node->shape) * sizeof(float);
+}
+
+/* to: columns x rows; from: rows x columns */
+static void transpose(float *to, const float *from, int64_t rows, int64_t columns)
+{
+    nn_transpose(from, columns, rows, columns, to, rows);
 }
 
 /* One sample, HWC of shape a -> CHW -> HWC of shape b. between: room for the sample when neither is plain.
@@ -66,21 +72,14 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
     permute_samples(call, chunk, chunks, call->dx[0], call->in, call->dy, call->out);
 }
 
-/* Fewer elements a chunk than elsewhere, as a moved element takes longer than a computed one. */
-static int chunks_of(const struct nn_call *call)
-{
-    int chunks = descent_chunk_count(call->n * nn_size(call->in), 4096);
-    return chunks < call->n ? chunks : call->n;
-}
-
 static void forward(const struct nn_call *call)
 {
-    nn_run_chunks(call, chunks_of(call), forward_chunk);
+    nn_run_chunks(call, nn_sample_chunks(call), forward_chunk);
 }
 
 static void backward(const struct nn_call *call)
 {
-    nn_run_chunks(call, chunks_of(call), backward_chunk);
+    nn_run_chunks(call, nn_sample_chunks(call), backward_chunk);
 }
 
 static double no_flops(const nn_node *node)
