@@ -1,7 +1,10 @@
-"""PyTorch's side of the benchmark: answers the same requests as steps.c, one line each.
+"""PyTorch's side of the benchmarks: answers the same requests as steps.c and optimizer_steps.c, one line each.
 
     train NETWORK BATCH THREADS COUNT FORMAT    seconds of COUNT steps (after an untimed one), last loss
     sgemm SIZE THREADS COUNT                    seconds of COUNT SIZE x SIZE products, all threads on each
+    forms ALGORITHM                             the algorithm, and those of FORMS that PyTorch has of it
+    step ALGORITHM FORM SIZE THREADS COUNT      seconds of COUNT optimizer steps (after an untimed one)
+    forget                                      frees what step left warm
     memory                                      largest resident set so far, bytes
     version                                     what was measured
 
@@ -9,6 +12,7 @@ FORMAT is contiguous or channels_last. Step: as in steps.c, in eager mode, gradi
 optimizer.
 """
 
+import math
 import re
 import resource
 import sys
@@ -21,7 +25,30 @@ from networks import NETWORKS
 
 SAMPLES = {"mlp": (1, 28, 28), "lenet5": (1, 28, 28), "cnn": (1, 28, 28), "resnet20": (3, 32, 32)}
 CLASSES, BATCHES = 10, 8
+TENSORS = 12
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+FORMS = {"fused": {"fused": True}, "foreach": {"foreach": True}, "forloop": {"foreach": False}}
+# Class and arguments of torch.optim, by descent's names: the same rule with the same state.
+OPTIMIZERS = {
+    "sgd": ("SGD", {}),
+    "momentum": ("SGD", {"momentum": 0.9}),
+    "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
+    "asgd": ("ASGD", {}),
+    "rprop": ("Rprop", {}),
+    "adagrad": ("Adagrad", {}),
+    "adadelta": ("Adadelta", {}),
+    "rmsprop": ("RMSprop", {}),
+    "adam": ("Adam", {}),
+    "adamw": ("AdamW", {}),
+    "amsgrad": ("Adam", {"amsgrad": True}),
+    "adamax": ("Adamax", {}),
+    "nadam": ("NAdam", {}),
+    "radam": ("RAdam", {}),
+    "adafactor": ("Adafactor", {}),
+    "muon": ("Muon", {}),
+}
 
 
 class Session:
@@ -59,6 +86,42 @@ def train(sessions, network, batch, threads, count, layout):
     return f"{time.perf_counter() - start:.9f} {loss.item():.9g}"
 
 
+def make_optimizer(algorithm, form, tensors):
+    name, arguments = OPTIMIZERS[algorithm]
+    return getattr(torch.optim, name)(tensors, lr=1e-3, **arguments, **FORMS[form])
+
+
+def forms(algorithm):
+    """By trying: a class without a form refuses the argument, or the combination."""
+    have = [algorithm]
+    for form in FORMS if algorithm in OPTIMIZERS else ():
+        try:
+            tensor = torch.zeros(2, 2, requires_grad=True)
+            tensor.grad = torch.ones(2, 2)
+            make_optimizer(algorithm, form, [tensor]).step()
+            have.append(form)
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError):
+            continue
+    return " ".join(have)
+
+
+def optimizer_step(optimizers, algorithm, form, size, threads, count):
+    torch.set_num_threads(int(threads))
+    key = algorithm, form, size
+    if key not in optimizers:
+        rows = round(math.sqrt(int(size) / TENSORS / 2))
+        tensors = [torch.rand(rows, 2 * rows, requires_grad=True) for _ in range(TENSORS)]
+        for tensor in tensors:
+            tensor.grad = torch.rand(rows, 2 * rows) * 2 - 1
+        optimizers[key] = make_optimizer(algorithm, form, tensors)
+    optimizer = optimizers[key]
+    optimizer.step()
+    start = time.perf_counter()
+    for _ in range(int(count)):
+        optimizer.step()
+    return f"{time.perf_counter() - start:.9f}"
+
+
 def sgemm(size, threads, count):
     torch.set_num_threads(int(threads))
     a, b = torch.rand(2, int(size), int(size))
@@ -78,13 +141,19 @@ def version():
 
 
 def main():
-    sessions = {}
+    sessions, optimizers = {}, {}
     for line in sys.stdin:
         request, *arguments = line.split()
         if request == "train":
             answer = train(sessions, *arguments)
         elif request == "sgemm":
             answer = sgemm(*arguments)
+        elif request == "forms":
+            answer = forms(*arguments)
+        elif request == "step":
+            answer = optimizer_step(optimizers, *arguments)
+        elif request == "forget":
+            answer = optimizers.clear() or 0
         elif request == "memory":
             answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         elif request == "version":

@@ -1,25 +1,21 @@
 /* descent's side of the benchmark: times whole training steps on synthetic data already in memory. Not a
- * program for people: it answers the requests of training.py, one line each, on standard output.
+ * program for people: it answers the requests of training.py (side.h).
  *
  * - train NETWORK BATCH THREADS COUNT: seconds of COUNT steps (after one that is not timed), last loss
  * - sgemm SIZE THREADS COUNT: seconds of COUNT products of SIZE x SIZE matrices, on each thread at once
  * - flops NETWORK: of one sample's training step: forward, weight and input gradients
- * - memory: largest resident set so far, bytes
- * - version: what was measured
  *
  * Step: forward, backward into fresh gradients, SGD with momentum; each of several mini-batches in turn. */
 #include "base/clock.h"
-#include "base/isa.h"
 #include "base/linalg.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "bench/side.h"
 #include "models/models.h"
 #include "optim/optim.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { CLASSES = 10, BATCHES = 8, MAX_SESSIONS = 16 };
 
@@ -47,34 +43,6 @@ struct session {
     int32_t *classes; /* BATCHES x batch */
     int steps;
 };
-
-static void die(void)
-{
-    fprintf(stderr, "steps: %s\n", descent_error());
-    exit(1);
-}
-
-static void *need(void *pointer)
-{
-    if (!pointer)
-        die();
-    return pointer;
-}
-
-static void must(enum descent_status status)
-{
-    if (status != DESCENT_OK)
-        die();
-}
-
-static float *noise(size_t count)
-{
-    struct descent_random random = descent_random_new(1, DESCENT_RANDOM_TEST, count);
-    float *values = need(descent_alloc(count * sizeof *values));
-    for (size_t i = 0; i < count; i++)
-        values[i] = (float)(2 * descent_random_uniform(&random) - 1);
-    return values;
-}
 
 static nn_node *build_graph(struct session *session)
 {
@@ -203,7 +171,6 @@ static bool answer(const char *request)
 {
     char name[32];
     int a, b, c;
-    struct rusage usage;
     if (sscanf(request, "train %31s %d %d %d", name, &a, &b, &c) == 4) {
         int network = network_called(name);
         struct session *session = network >= 0 && a > 0 && b > 0 ? find_session(network, a, b) : NULL;
@@ -214,26 +181,13 @@ static bool answer(const char *request)
         time_sgemm(a, b, c);
     } else if (sscanf(request, "flops %31s", name) == 1 && network_called(name) >= 0) {
         count_flops(network_called(name));
-    } else if (strcmp(request, "memory\n") == 0) {
-        getrusage(RUSAGE_SELF, &usage);
-        printf("%ld\n", usage.ru_maxrss * 1024);
-    } else if (strcmp(request, "version\n") == 0) {
-        printf("descent (%s, %s, compiler %s)\n", descent_isa_name(descent_isa()), descent_linalg_version(),
-               __VERSION__);
     } else {
         return false;
     }
-    return fflush(stdout) == 0;
+    return true;
 }
 
 int main(void)
 {
-    char request[128];
-    while (fgets(request, sizeof request, stdin)) {
-        if (!answer(request)) {
-            fprintf(stderr, "steps: cannot serve the request %s", request);
-            return 2;
-        }
-    }
-    return 0;
+    return serve("steps", answer);
 }

@@ -9,15 +9,11 @@ quartiles of the ratio.
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from sides import HERE, Quiet, Side, add_arguments, machine, print_disturbance, print_sides, print_table, progress
+
 NETWORKS = {"mlp": 64, "lenet5": 64, "cnn": 128, "resnet20": 128}  # batch
 # Times PyTorch, or SGEMM_SHARE of sgemm if that is lower.
 GOALS = {"mlp": 2, "lenet5": 3, "cnn": 1, "resnet20": 0.5}
@@ -25,40 +21,6 @@ SGEMM_SHARE = 0.8
 SGEMM_SIZE, SGEMM_FLOPS = 1024, 2 * 1024**3
 THREADS = (1, 2)
 FORMATS = ("contiguous", "channels_last")
-# Prefixes of environment variables that change what is measured.
-TUNING = ("OPENBLAS", "MKL", "OMP", "GOMP", "KMP", "DNNL", "ONEDNN", "ATEN", "TORCH", "DESCENT")
-
-
-class Side:
-    """A child process that answers requests (see steps.c and peer.py)."""
-
-    def __init__(self, name, command):
-        self.name = name
-        try:
-            self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        except OSError as error:
-            sys.exit(f"training.py: cannot start {name}: {error} (see README.md)")
-
-    def ask(self, *request):
-        try:
-            print(*request, file=self.child.stdin, flush=True)
-            answer = self.child.stdout.readline()
-        except BrokenPipeError:
-            answer = ""
-        if not answer:
-            sys.exit(f"training.py: {self.name} ended at the request '{' '.join(map(str, request))}'")
-        return answer.strip()
-
-    def numbers(self, *request):
-        return [float(word) for word in self.ask(*request).split()]
-
-    def cpu_seconds(self):
-        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def close(self):
-        self.child.stdin.close()
-        self.child.wait()
 
 
 class Configuration:
@@ -92,42 +54,6 @@ class Configuration:
 
 def best(configurations):
     return max(configurations, key=lambda c: statistics.median(c.speeds))
-
-
-class Quiet:
-    """What disturbs a measurement: a side that computes while it should sleep, and other processes."""
-
-    def __init__(self, sides):
-        self.sides = sides
-        self.idle_cpu = dict.fromkeys(sides, 0.0)
-        self.idle_seconds = dict.fromkeys(sides, 0.0)
-        self.start = time.monotonic(), self.busy(), sum(side.cpu_seconds() for side in sides)
-
-    @staticmethod
-    def busy():
-        """Seconds of work of all CPUs, those taken by other guests of the host included."""
-        fields = Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
-        user, nice, system, _, _, irq, softirq, steal = map(int, fields)
-        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-    def watch(self, active, action):
-        others = [side for side in self.sides if side is not active]
-        before = time.monotonic(), [side.cpu_seconds() for side in others]
-        result = action()
-        for side, cpu in zip(others, before[1]):
-            self.idle_cpu[side] += side.cpu_seconds() - cpu
-            self.idle_seconds[side] += time.monotonic() - before[0]
-        return result
-
-    def report(self):
-        """Shares of one CPU."""
-        wall, busy = time.monotonic() - self.start[0], self.busy() - self.start[1]
-        own = sum(side.cpu_seconds() for side in self.sides) - self.start[2]
-        shares = {
-            f"{side.name} while it should sleep": self.idle_cpu[side] / self.idle_seconds[side]
-            for side in self.sides
-        }
-        return shares | {"other processes": max(0.0, busy - own) / wall}
 
 
 class Sgemm:
@@ -176,11 +102,6 @@ def peak_memory(command, name, configuration):
     return before, after
 
 
-def progress(text):
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
 def summarize(network, ours, theirs, sgemms, flops):
     ratios = [a / b for a, b in zip(ours.speeds, theirs.speeds)]
     low, ratio, high = statistics.quantiles(ratios, n=4, method="inclusive")
@@ -214,19 +135,6 @@ def median_sgemm(sgemms):
     return {key: statistics.median(values) for key, values in speeds.items()}
 
 
-def machine():
-    cpu = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
-    tuning = {key: value for key, value in os.environ.items() if key.split("_")[0] in TUNING}
-    return {"cpu": cpu, "cpus": os.cpu_count(), "system": platform.platform(), "environment": tuning}
-
-
 def table_row(row):
     low, high = row["ratio_quartiles"]
     return [
@@ -246,10 +154,8 @@ def table_row(row):
 
 
 def print_report(report):
-    machine, sgemm, disturbance = report["machine"], report["sgemm"], report["disturbance"]
-    print(report["descent"], report["torch"], f"{machine['cpu']}, {machine['cpus']} CPUs", sep="\n")
-    for key, value in machine["environment"].items():
-        print(f"{key}={value}")
+    sgemm, disturbance = report["sgemm"], report["disturbance"]
+    print_sides(report)
     table = [
         ["", "", "descent", "", "PyTorch", "threads,", "ratio", "", "", "of", "descent", "PyTorch"],
         [
@@ -267,38 +173,22 @@ def print_report(report):
         + ["peak MB", "peak MB"],
         *map(table_row, report["networks"]),
     ]
-    widths = [max(map(len, column)) for column in zip(*table)]
     print()
-    for line in table:
-        print("  ".join(cell.rjust(width) for cell, width in zip(line, widths)))
+    print_table(table)
     print(
         f"\nsgemm {SGEMM_SIZE}^3, GFLOP/s:", ", ".join(f"{key} {value:.0f}" for key, value in sgemm.items())
     )
     if 2 * sgemm["PyTorch, 1 thread"] < sgemm["descent, 1 thread"]:
         print("PyTorch's BLAS is not an optimized one on this CPU: compare with another build of it.")
-    print("CPU time of", ", ".join(f"{key} {share:.1%}" for key, share in disturbance.items()))
-    if max(disturbance.values()) > 0.05:
-        print("The machine was not quiet: repeat before you believe this table.")
+    print_disturbance(disturbance)
     if any(not row["met"] for row in report["networks"]):
         print(f"! neither the goal (times PyTorch) nor {SGEMM_SHARE:.0%} of sgemm was reached")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Time training steps of descent beside PyTorch's.")
-    parser.add_argument(
-        "--steps", default=HERE.parent / "build/bench/steps", help="descent's side (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--python",
-        default=os.environ.get("BENCH_PYTHON", sys.executable),
-        help="an interpreter that has torch (default: $BENCH_PYTHON, else this one)",
-    )
+    add_arguments(parser, program="steps", rounds=11, slice_seconds=0.3)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), metavar="NAME")
-    parser.add_argument("--rounds", type=int, default=11, help="at least 2 (default: %(default)s)")
-    parser.add_argument(
-        "--slice", type=float, default=0.3, help="seconds of one measurement (default: %(default)s)"
-    )
-    parser.add_argument("--json", type=Path, help="also write everything here, every measurement included")
     options = parser.parse_args()
     if options.rounds < 2:
         parser.error("--rounds must be at least 2")

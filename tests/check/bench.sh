@@ -1,10 +1,11 @@
 #!/bin/sh
-# descent's side of the benchmark answers every request that bench/training.py makes, one line each, and
-# refuses what makes no sense; training.py itself starts.
-# usage: bench.sh SOURCE-ROOT STEPS
+# descent's sides of the benchmarks answer every request that bench/training.py and bench/optimizers.py make,
+# one line each, and refuse what makes no sense; the scripts themselves start.
+# usage: bench.sh SOURCE-ROOT STEPS OPTIMIZER-STEPS
 set -eu
-steps=$2
+steps=$2 optimizer_steps=$3
 python3 -B "$1/bench/training.py" --help >/dev/null
+python3 -B "$1/bench/optimizers.py" --help >/dev/null
 
 answers=$(printf '%s\n' version 'train mlp 4 1 2' 'train mlp 4 2 2' 'train lenet5 2 1 1' 'train cnn 2 1 1' \
     'train resnet20 2 1 1' 'sgemm 16 2 1' 'flops mlp' 'flops resnet20' memory | "$steps")
@@ -24,6 +25,25 @@ echo "$answers" | awk '
 for request in 'train lenet 64 1 1' 'train mlp 0 1 1' 'train mlp 64 1 0' 'sgemm 0 1 1' 'flops' ''; do
     if echo "$request" | "$steps" >/dev/null 2>&1; then
         echo "steps served '$request'"
+        exit 1
+    fi
+done
+
+answers=$(printf '%s\n' algorithms 'step adamw 10000 1 2' 'step adamw 10000 2 2' 'nothing adamw 10000 2 2' \
+    'bytes adamw 10000' 'bytes sgd 10000' forget 'step lamb 1000 1 1' | "$optimizer_steps")
+echo "$answers"
+# adamw has two numbers of state beside each and a step count, and moves 7; sgd moves 3.
+echo "$answers" | awk '
+    NR == 1 { good += NF > 20 && / adamw / }
+    NR == 2 || NR == 3 || NR == 4 || NR == 8 { good += NF == 1 && $1 > 0 }
+    NR == 5 { good += $1 >= 8 && $1 < 8.01 && $2 == 28 }
+    NR == 6 { good += $1 < 0.01 && $2 == 12 }
+    END { exit !(NR == 8 && good == 7) }'
+
+for request in 'step adamw 10 1 1' 'step adamw 10000 0 1' 'step nobody 10000 1 1' \
+    'nothing adamw 10000 1 0' 'bytes'; do
+    if echo "$request" | "$optimizer_steps" >/dev/null 2>&1; then
+        echo "optimizer_steps served '$request'"
         exit 1
     fi
 done
