@@ -1,6 +1,6 @@
 #!/bin/sh
-# descent's sides of the benchmarks answer every request that bench/training.py and bench/optimizers.py make,
-# one line each, and refuse what makes no sense; the scripts themselves start.
+# descent's sides of the benchmarks answer every request that bench/training.py and optimizers.py make, one
+# line each, and refuse what makes no sense; the scripts themselves start.
 # usage: bench.sh SOURCE-ROOT STEPS OPTIMIZER-STEPS
 set -eu
 steps=$2 optimizer_steps=$3
