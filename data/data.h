@@ -76,7 +76,8 @@ struct data_info {
     /* Per channel, over every pixel of the training part scaled to 0 .. 1; a deviation of 0 is reported as
      * 0 and normalized as 1. */
     float mean[DATA_MAX_CHANNELS], deviation[DATA_MAX_CHANNELS];
-    int64_t skipped; /* images left out because they could not be decoded */
+    int64_t skipped;           /* images left out because they could not be decoded */
+    const char *skipped_first; /* what was wrong with the first of them, or NULL */
     const struct data_file *files;
     int file_count;
 };

@@ -303,6 +303,7 @@ enum descent_status data_set_new(const char *name, const char *path, struct data
                  .train_count = train->count,
                  .test_count = test->count,
                  .skipped = parts->skipped,
+                 .skipped_first = parts->skipped_first,
                  .files = parts->files,
                  .file_count = parts->file_count},
     };

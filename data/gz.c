@@ -231,3 +231,8 @@ void data_stream_md5(struct data_stream *stream, char file[DATA_MD5_TEXT], char 
     else
         memcpy(content, file, DATA_MD5_TEXT);
 }
+
+uint32_t data_crc32(const void *bytes, size_t size)
+{
+    return (uint32_t)crc32_z(0, bytes, size);
+}

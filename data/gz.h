@@ -46,4 +46,7 @@ enum descent_status data_stream_expect_end(struct data_stream *stream, const cha
 /* MD5 digests of a stream read to its end: of the file, and of what was in it. Once. */
 void data_stream_md5(struct data_stream *stream, char file[DATA_MD5_TEXT], char content[DATA_MD5_TEXT]);
 
+/* The checksum of gzip and PNG. */
+uint32_t data_crc32(const void *bytes, size_t size);
+
 #endif

@@ -53,7 +53,8 @@ struct data_parts {
     const char *const *class_names; /* NULL: the numbers */
     const struct data_file *files;
     int file_count;
-    int64_t skipped; /* samples left out because they could not be decoded */
+    int64_t skipped;           /* samples left out because they could not be decoded */
+    const char *skipped_first; /* what was wrong with the first of them, or NULL */
     /* How often each value occurs in each channel of the training part, where the format has counted while
      * it read; NULL: data_set_new reads the part once more. */
     uint64_t (*counts)[256];

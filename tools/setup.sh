@@ -14,6 +14,7 @@ build   command  pkg-config   pkg-config             pkgconf-pkg-config   pkgcon
 build   module   openblas     libopenblas-dev        openblas-devel       openblas     openblas
 build   module   zlib         zlib1g-dev             zlib-devel           zlib         zlib
 build   module   nettle       nettle-dev             nettle-devel         nettle       nettle
+build   header   stb/stb_image.h  libstb-dev         stb_image-devel      stb          -
 build   module   jansson      libjansson-dev         jansson-devel        jansson      jansson
 test    command  clang        clang                  clang                clang        llvm
 test    module   cmocka       libcmocka-dev          libcmocka-devel      cmocka       cmocka
