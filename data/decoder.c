@@ -132,7 +132,7 @@ static bool confine(void)
 _Noreturn static void work(const struct worker *worker, void *arena)
 {
     static const int defaults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTERM};
-    for (size_t i = 0; !SANITIZED && i < sizeof defaults / sizeof *defaults; i++)
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         signal(defaults[i], SIG_DFL);
     signal(SIGINT, SIG_IGN); /* the terminal sends it to the whole group; the run ends its workers itself */
     signal(SIGPIPE, SIG_IGN);

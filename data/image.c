@@ -45,7 +45,7 @@ static void *arena_resize(void *block, size_t size)
     size_t used = arena.used;
     arena_give(block);
     void *grown = arena_take(size);
-    if (grown && grown != block)
+    if (grown && old && grown != block)
         memcpy(grown, block, old < size ? old : size);
     if (!grown)
         arena.used = used;

@@ -36,10 +36,11 @@ check()
         only["^jansson[.]h$"] = "base/json.c"
         only["^zlib[.]h$"] = "data/gz.c data/png.c"
         only["^nettle/"] = "data/digest.c"
+        only["^linux/seccomp[.]h$"] = "data/decoder.c"
         only["stb_image[.]h$"] = "data/image.c"
         # the C library, POSIX, and the intrinsics that come with a compiler
         n = split("assert complex cpuid ctype dirent dlfcn errno fcntl fenv float fnmatch getopt glob " \
-            "immintrin inttypes libgen limits locale math pthread sched setjmp signal stdalign stdarg " \
+            "immintrin inttypes libgen limits locale math poll pthread sched setjmp signal stdalign stdarg " \
             "stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings termios tgmath time " \
             "unistd wchar xmmintrin", list)
         for (i = 1; i <= n; ++i) is_libc[list[i] ".h"] = 1
