@@ -21,12 +21,13 @@ static const char usage[] =
     "  --augment SPEC   augmentations as 'train --augment' takes them, see 'train list augmentations'\n"
     "  --sheet FILE     the PNG file to write (default: DATASET.png, in this directory)\n"
     "  --no-sheet       write none\n"
+    "  --skip-bad       leave out and count images that cannot be decoded\n"
     "  --seed N         of the augmentations (default: 1)\n"
     "  --help           print this and exit\n";
 
 struct request {
     const char *data, *sheet, *augment;
-    bool no_sheet, help;
+    bool no_sheet, skip_bad, help;
     uint64_t seed;
 };
 
@@ -44,10 +45,13 @@ static enum descent_status read_seed(const char *text, uint64_t *seed)
 
 static enum descent_status read_request(int argc, char **argv, struct request *request)
 {
-    static const struct option table[] = {
-        {"augment", required_argument, NULL, 'a'}, {"sheet", required_argument, NULL, 's'},
-        {"no-sheet", no_argument, NULL, 'n'},      {"seed", required_argument, NULL, 'r'},
-        {"help", no_argument, NULL, 'h'},          {0}};
+    static const struct option table[] = {{"augment", required_argument, NULL, 'a'},
+                                          {"sheet", required_argument, NULL, 's'},
+                                          {"no-sheet", no_argument, NULL, 'n'},
+                                          {"seed", required_argument, NULL, 'r'},
+                                          {"skip-bad", no_argument, NULL, 'b'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {0}};
     enum descent_status status = DESCENT_OK;
     *request = (struct request){.data = "fashion-mnist", .seed = 1};
     optind = 1;
@@ -62,6 +66,9 @@ static enum descent_status read_request(int argc, char **argv, struct request *r
             break;
         case 'n':
             request->no_sheet = true;
+            break;
+        case 'b':
+            request->skip_bad = true;
             break;
         case 'r':
             status = read_seed(optarg, &request->seed);
@@ -97,7 +104,8 @@ static void print_set(const struct data_info *info)
            (long long)info->train_count, (long long)info->test_count, info->height, info->width,
            info->channels, info->channels == 1 ? "" : "s");
     if (info->skipped > 0)
-        printf("skipped     %lld that could not be decoded\n", (long long)info->skipped);
+        printf("skipped     %lld that could not be decoded; the first: %s\n", (long long)info->skipped,
+               info->skipped_first);
     print_numbers("training    mean", info->mean, info->channels);
     print_numbers(", deviation", info->deviation, info->channels);
     printf(" of pixels in 0 .. 1\n");
@@ -201,6 +209,16 @@ static enum descent_status show(const struct data_set *set, const struct request
     return status;
 }
 
+static enum descent_status open_set(const struct request *request, struct data_set **set)
+{
+    struct descent_pool *pool = descent_pool_new(descent_cpus());
+    const struct data_open_options options = {.skip_bad = request->skip_bad, .pool = pool};
+    enum descent_status status =
+        pool ? data_open_with(request->data, &options, set) : DESCENT_OUT_OF_MEMORY;
+    descent_pool_free(pool);
+    return status;
+}
+
 static int run_data(int argc, char **argv)
 {
     struct request request;
@@ -211,7 +229,7 @@ static int run_data(int argc, char **argv)
         return EXIT_DONE;
     }
     if (status == DESCENT_OK)
-        status = data_open(request.data, &set);
+        status = open_set(&request, &set);
     if (status == DESCENT_OK)
         status = show(set, &request);
     data_free(set);

@@ -54,6 +54,15 @@ static void print_data(FILE *stream, const struct train_start *start)
     for (int i = 0; i < data->channels; i++)
         fprintf(stream, " %.4f", (double)data->deviation[i]);
     fputc('\n', stream);
+    int recognized = 0;
+    for (int i = 0; i < data->file_count; i++)
+        recognized += data->files[i].recognized != NULL;
+    if (recognized > 0)
+        fprintf(stream, "           %d of %d files are those published with %s, by their MD5\n", recognized,
+                data->file_count, data->name);
+    if (data->skipped > 0)
+        fprintf(stream, "           %lld images could not be decoded and were left out; the first: %s\n",
+                (long long)data->skipped, data->skipped_first);
 }
 
 static void print_layers(FILE *stream, const struct train_start *start)

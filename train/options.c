@@ -37,7 +37,9 @@ struct row {
 
 static const struct row rows[] = {
     {"What to train", "data", "NAME|PATH", TEXT, AT(config.data), "fashion-mnist", 0, 0,
-     "data set: a name that 'train list datasets' shows, or a directory"},
+     "data set: a name that 'train list datasets' shows, or the path of one; options follow a colon"},
+    {NULL, "skip-bad", NULL, YES, AT(config.skip_bad), NULL, 0, 0,
+     "leave out and count images that cannot be decoded (default: stop at them)"},
     {NULL, "augment", "SPEC", TEXT, AT(config.augment), NULL, 0, 0,
      "random changes of training images, as crop+flip; see 'train list augmentations'"},
     {NULL, "model", "SPEC", TEXT, AT(config.model), "lenet5", 0, 0, "network; see 'train list models'"},

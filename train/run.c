@@ -82,7 +82,8 @@ static enum descent_status open_data(struct run *run)
 {
     const struct train_config *config = run->config;
     struct train_start *start = &run->start;
-    enum descent_status status = data_open(config->data, &run->set);
+    const struct data_open_options options = {.skip_bad = config->skip_bad, .pool = run->pool};
+    enum descent_status status = data_open_with(config->data, &options, &run->set);
     if (status != DESCENT_OK)
         return status;
     if (config->validation > 0)

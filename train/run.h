@@ -16,6 +16,7 @@ enum { TRAIN_GROUPS = 16 };
 
 struct train_config {
     const char *data;                         /* what data_open takes */
+    bool skip_bad;                            /* leave out images that cannot be decoded */
     const char *model, *optimizer, *schedule; /* spec strings */
     const char *augment;                      /* of training images: a spec, or NULL */
     const char *weights;                      /* a .safetensors file to start from, or NULL */

@@ -137,6 +137,21 @@ static struct descent_json *class_names(const struct data_info *data)
     return json;
 }
 
+/* What was read, with its digests. */
+static struct descent_json *files_json(const struct data_info *data)
+{
+    struct descent_json *json = descent_json_array();
+    for (int i = 0; i < data->file_count; i++) {
+        struct descent_json *file = descent_json_object();
+        descent_json_set_text(file, "name", data->files[i].name);
+        descent_json_set_text(file, "md5", data->files[i].md5);
+        if (data->files[i].recognized)
+            descent_json_set_text(file, "recognized", data->files[i].recognized);
+        descent_json_add(json, file);
+    }
+    return json;
+}
+
 static struct descent_json *data_json(const struct train_start *start)
 {
     const struct data_info *data = start->data;
@@ -152,6 +167,8 @@ static struct descent_json *data_json(const struct train_start *start)
     descent_json_set(json, "mean", numbers(data->mean, data->channels));
     descent_json_set(json, "deviation", numbers(data->deviation, data->channels));
     descent_json_set(json, "class_names", class_names(data));
+    descent_json_set(json, "files", files_json(data));
+    descent_json_set_integer(json, "skipped", data->skipped);
     return json;
 }
 
