@@ -1,5 +1,6 @@
 /* A stand-in for a network: five tensors of all kinds, large enough for several chunks, and a gradient that
- * pulls each value towards a target with a strength of its own, so that any rule has something to do. */
+ * pulls each value towards a target with a strength of its own, so that any rule has something to do. It is
+ * that of a quadratic, whose Hessian the objective knows. */
 #ifndef DESCENT_TESTS_OPTIM_MODEL_H
 #define DESCENT_TESTS_OPTIM_MODEL_H
 
@@ -16,6 +17,14 @@ enum { MODEL_TENSORS = 5, MODEL_SIZE = 231 * 260 + 37 + 40 * 33 + 5 + 7 };
 struct model {
     descent_real value[MODEL_SIZE], grad[MODEL_SIZE];
     struct descent_param params[MODEL_TENSORS];
+    struct descent_param *optimized; /* what the optimizer has of it */
+    int optimized_count;
+    struct optim_objective objective;
+    double target[MODEL_SIZE], noise[MODEL_SIZE];
+    int known;   /* the noise is that of the gradient before this one */
+    bool flat;   /* gradients are 0 */
+    int t;       /* the last gradient's */
+    double loss; /* there */
 };
 
 static inline struct model *model_new(void)
@@ -27,10 +36,12 @@ static inline struct model *model_new(void)
         {.name = "norm.weight", .kind = DESCENT_NORM, .rank = 1, .shape = {5}, .size = 5},
         {.name = "norm.running_mean", .kind = DESCENT_BUFFER, .rank = 1, .shape = {7}, .size = 7},
     };
-    struct model *m = malloc(sizeof *m);
+    struct model *m = calloc(1, sizeof *m);
     assert_non_null(m);
-    for (int k = 0; k < MODEL_SIZE; k++)
+    for (int k = 0; k < MODEL_SIZE; k++) {
         m->value[k] = (descent_real)sin(12.9898 * (k + 1)) + (descent_real)0.01;
+        m->target[k] = cos(0.37 * k);
+    }
     int64_t at = 0;
     for (int i = 0; i < MODEL_TENSORS; i++) {
         m->params[i] = shapes[i];
@@ -42,22 +53,81 @@ static inline struct model *model_new(void)
     return m;
 }
 
+static inline double model_strength(int64_t k)
+{
+    return 0.02 + (double)(k % 50) / 50;
+}
+
 /* Of the step after `t` others; noisy, as mini-batches are. */
 static inline void model_gradient(struct model *m, int t)
 {
+    for (int k = 0; k < MODEL_SIZE && m->known != t + 1; k++)
+        m->noise[k] = 0.1 * sin(1.3 * t + 0.7 * k);
+    m->t = t;
+    m->known = t + 1;
+    m->loss = 0;
     for (int k = 0; k < MODEL_SIZE; k++) {
-        double target = cos(0.37 * k), strength = 0.02 + (k % 50) / 50.0,
-               noise = 0.1 * sin(1.3 * t + 0.7 * k);
-        m->grad[k] = (descent_real)(strength * ((double)m->value[k] - target) + noise);
+        double away = (double)m->value[k] - m->target[k], strength = model_strength(k);
+        m->grad[k] = (descent_real)(m->flat ? 0 : strength * away + m->noise[k]);
+        m->loss += m->flat ? 0 : strength * away * away / 2 + m->noise[k] * away;
     }
+}
+
+static inline enum descent_status model_loss(void *context, double *loss)
+{
+    *loss = ((struct model *)context)->loss;
+    return DESCENT_OK;
+}
+
+static inline enum descent_status model_evaluate(void *context, double *loss)
+{
+    struct model *m = context;
+    model_gradient(m, m->t);
+    return model_loss(m, loss);
+}
+
+static inline enum descent_status model_hessian_vector(void *context, const descent_real *const *v,
+                                                       descent_real *const *product)
+{
+    const struct model *m = context;
+    for (int i = 0; i < m->optimized_count; i++) {
+        const struct descent_param *param = &m->optimized[i];
+        for (int64_t k = 0; k < param->size && param->grad; k++)
+            product[i][k] = (descent_real)model_strength(param->value - m->value + k) * v[i][k];
+    }
+    return DESCENT_OK;
+}
+
+/* The gradient of another batch. */
+static inline enum descent_status model_sampled_gradient(void *context, double *batch)
+{
+    struct model *m = context;
+    model_gradient(m, m->t + 1);
+    *batch = 64;
+    return DESCENT_OK;
+}
+
+static inline struct optim *model_optim_of(struct model *m, const char *spec, struct descent_param *params,
+                                           int count)
+{
+    struct optim *optim = optim_new(spec, params, count);
+    if (!optim)
+        fail_msg("%s: %s", spec, descent_error());
+    m->optimized = params;
+    m->optimized_count = count;
+    m->objective = (struct optim_objective){.context = m,
+                                            .loss = model_loss,
+                                            .evaluate = model_evaluate,
+                                            .hessian_vector = model_hessian_vector,
+                                            .gauss_newton_vector = model_hessian_vector,
+                                            .sampled_gradient = model_sampled_gradient};
+    optim_set_objective(optim, &m->objective);
+    return optim;
 }
 
 static inline struct optim *model_optim(struct model *m, const char *spec)
 {
-    struct optim *optim = optim_new(spec, m->params, MODEL_TENSORS);
-    if (!optim)
-        fail_msg("%s: %s", spec, descent_error());
-    return optim;
+    return model_optim_of(m, spec, m->params, MODEL_TENSORS);
 }
 
 static inline void model_steps(struct model *m, struct optim *optim, int steps)
@@ -88,6 +158,12 @@ static inline struct model *model_trained(const char *spec, int steps)
     for (int i_ = 0, count_; i_ < (optim_algorithms(&count_), count_); i_++)                               \
         for (const char *name = optim_algorithms(&count_)[i_]->name; name; name = NULL)
 
+/* Whether it evaluates the objective itself: gradients are not those it was called with then. */
+static inline bool evaluates(const char *name)
+{
+    return optim_find(name)->needs & (OPTIM_NEEDS_EVALUATE | OPTIM_NEEDS_SAMPLED_GRADIENT);
+}
+
 static inline const char *spec_of(const char *name, const char *options)
 {
     static char text[4][300];
@@ -95,6 +171,42 @@ static inline const char *spec_of(const char *name, const char *options)
     next = (next + 1) % 4;
     snprintf(text[next], sizeof text[next], "%s:%s", name, options);
     return text[next];
+}
+
+/* Settings without which a rule cannot arrive in so few steps, and why. */
+static const char *const settings[][2] = {
+    {"qhm", "beta=0.9"},         /* averages over 1000 steps otherwise */
+    {"adadelta", "eps=1e-3"},    /* its steps start from sqrt(eps) lr, and grow slowly */
+    {"lars", "coefficient=0.1"}, /* a step is a thousandth of the distance from 0 otherwise */
+    {"dadapt_adam", "d0=0.01"},  /* these begin with steps that float hardly sees */
+    {"prodigy", "d0=0.01"},       {"dog", "first_step=0.01"}, {"dadapt_sgd", "d0=1,momentum=0.9"},
+    {"schedule_free_sgd", "r=3"}, /* the start is a part of 1/t of the average otherwise */
+};
+
+/* An algorithm at a learning rate, which is its fallback's too. */
+static inline const char *at_rate(const char *name, const char *rate, const char *more)
+{
+    const char *fallback = optim_find(name)->fallback;
+    char text[100];
+    snprintf(text, sizeof text, "lr=%s%s", rate, more);
+    if (fallback)
+        snprintf(text, sizeof text, "lr=%s,%s_lr=%s%s", rate, fallback, rate, more);
+    return spec_of(name, text);
+}
+
+static inline const char *hurried(const char *name, const char *rate)
+{
+    char more[60] = "";
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (strcmp(settings[i][0], name) == 0)
+            snprintf(more, sizeof more, ",%s", settings[i][1]);
+    return at_rate(name, rate, more);
+}
+
+/* Gives weights a norm before each step, whatever the learning rate and wherever the minimum. */
+static inline bool sets_norm(const char *name)
+{
+    return strcmp(name, "muon_airbench") == 0;
 }
 
 #endif

@@ -21,12 +21,16 @@ static const bool in_double = sizeof(descent_real) == sizeof(double);
 struct problem {
     descent_real a[A], b[B], grad_a[A], grad_b[B];
     struct descent_param params[TENSORS];
+    bool curved;  /* the gradient is h value + the given one */
+    double batch; /* of sampled gradients */
+    int t;        /* of the last gradient */
 };
 
 /* Products stand by themselves: within one expression a compiler may fuse product and sum, which moves the
  * last bit of where a trajectory starts. */
 static inline void start(struct problem *p)
 {
+    p->curved = false;
     for (int k = 0; k < A; k++) {
         double product = 0.5 * k;
         p->a[k] = (descent_real)(product - 1.2);
@@ -41,12 +45,55 @@ static inline void start(struct problem *p)
         .name = "b", .rank = 1, .shape = {4}, .size = B, .value = p->b, .grad = p->grad_b};
 }
 
+/* The Hessian's diagonal where the problem is curved. */
+static inline double curvature(int64_t k)
+{
+    return 1 + 0.5 * (double)k;
+}
+
 static inline void set_gradients(struct problem *p, int t)
 {
-    for (int k = 0; k < A; k++)
-        p->grad_a[k] = (descent_real)(sin(1.7 * t + 0.9 * k) * (1 + 0.5 * k));
-    for (int k = 0; k < B; k++)
-        p->grad_b[k] = (descent_real)cos(1.3 * t + 0.7 * k);
+    p->t = t;
+    for (int k = 0; k < A; k++) {
+        double given = sin(1.7 * t + 0.9 * k) * (1 + 0.5 * k);
+        p->grad_a[k] = (descent_real)(given + (p->curved ? curvature(k) * (double)p->a[k] : 0));
+    }
+    for (int k = 0; k < B; k++) {
+        double given = cos(1.3 * t + 0.7 * k);
+        p->grad_b[k] = (descent_real)(given + (p->curved ? curvature(k) * (double)p->b[k] : 0));
+    }
+}
+
+/* What the vectors give besides gradients: a loss that belongs to none of them. */
+static inline enum descent_status given_loss(void *context, double *loss)
+{
+    *loss = 2 + sin(0.9 * ((const struct problem *)context)->t);
+    return DESCENT_OK;
+}
+
+static inline enum descent_status given_evaluate(void *context, double *loss)
+{
+    struct problem *p = context;
+    set_gradients(p, p->t);
+    return given_loss(p, loss);
+}
+
+static inline enum descent_status given_hessian_vector(void *context, const descent_real *const *v,
+                                                       descent_real *const *product)
+{
+    const struct problem *p = context;
+    for (int i = 0; i < TENSORS; i++)
+        for (int64_t k = 0; k < p->params[i].size; k++)
+            product[i][k] = (descent_real)(p->curved ? curvature(k) : 0) * v[i][k];
+    return DESCENT_OK;
+}
+
+static inline enum descent_status given_sampled_gradient(void *context, double *batch)
+{
+    struct problem *p = context;
+    set_gradients(p, p->t);
+    *batch = p->batch;
+    return DESCENT_OK;
 }
 
 /* The largest, over the first `count` tensors, of ||values - expected|| / ||expected - start||; of the part

@@ -20,9 +20,12 @@ static void step_reads_gradients_and_counts_versions(void **state)
         model_gradient(m, 0);
         memcpy(before->grad, m->grad, sizeof m->grad);
         assert_int_equal(optim_step(optim), DESCENT_OK);
-        assert_memory_equal(before->grad, m->grad, sizeof m->grad);
-        assert_int_equal(m->params[0].version, 42);
-        assert_int_equal(m->params[1].version, 1);
+        if (!evaluates(name)) {
+            assert_memory_equal(before->grad, m->grad, sizeof m->grad);
+            assert_int_equal(m->params[0].version, 42);
+            assert_int_equal(m->params[1].version, 1);
+        }
+        assert_in_range(m->params[0].version, 42, 100);
         assert_int_equal(m->params[4].version, 0);
         assert_int_equal(optim_steps(optim), 1);
         optim_free(optim);
@@ -46,7 +49,7 @@ static void parameter_without_gradient_is_skipped(void **state)
         assert_int_equal(m->params[2].version, 0);
         m->params[2].grad = grad;
         model_steps(m, optim, 1);
-        assert_int_equal(m->params[2].version, 1);
+        assert_in_range(m->params[2].version, 1, evaluates(name) ? 100 : 1);
         optim_free(optim);
         free(m);
         free(before);
@@ -86,7 +89,7 @@ static void bad_gradient_is_named_and_nothing_changes(void **state)
         assert_int_equal(optim_step(optim), DESCENT_DIVERGED);
         assert_error_has("gradient of dense.weight is not finite in step 4 (element 78 of 1320");
         assert_memory_equal(m->value, before.value, sizeof m->value);
-        assert_int_equal(m->params[2].version, 3);
+        assert_int_equal(m->params[2].version, before.params[2].version);
         assert_int_equal(optim_steps(optim), 3);
         model_steps(m, optim, 1);
         assert_same_values(m, straight);
@@ -101,6 +104,8 @@ static void clipping_is_scaling_the_gradient(void **state)
     (void)state;
     FOR_EACH_ALGORITHM(name)
     {
+        if (optim_find(name)->needs & OPTIM_NEEDS_LOSS)
+            continue; /* a clipped gradient is not that of the loss */
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
         struct model *clipped = model_new(), *scaled = model_new();
         struct optim *a = model_optim(clipped, spec), *b = model_optim(scaled, spec);
@@ -143,9 +148,8 @@ static void check_decay(const char *spec, bool small)
 {
     struct model *m = model_new(), *before = model_new();
     struct optim *optim = model_optim(m, spec);
-    memset(m->grad, 0, sizeof m->grad);
-    for (int t = 0; t < 2; t++)
-        assert_int_equal(optim_step(optim), DESCENT_OK);
+    m->flat = true;
+    model_steps(m, optim, 2);
     for (int i = 0; i < MODEL_TENSORS - 1; i++) {
         bool moved = m->params[i].value[0] != before->params[i].value[0];
         bool towards_0 = fabs((double)m->params[i].value[0]) < fabs((double)before->params[i].value[0]);
