@@ -56,7 +56,7 @@ static bool answer_common(const char *request)
 
 int serve(const char *program, bool (*answer)(const char *request))
 {
-    char request[128];
+    char request[1024];
     while (fgets(request, sizeof request, stdin)) {
         if (!answer_common(request) && !answer(request)) {
             fprintf(stderr, "%s: cannot serve the request %s", program, request);

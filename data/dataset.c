@@ -225,8 +225,8 @@ static enum descent_status count_values(const struct data_source *source, uint64
     return status;
 }
 
-/* Mean and deviation of each channel from counts of the 256 values, so that sums are exact, and the table
- * that follows. */
+/* Mean and deviation of each channel from counts of the 256 values, so that sums are exact, and the scale
+ * and shift that follow. */
 static enum descent_status measure(struct data_set *set)
 {
     const struct data_source *train = set->train;
@@ -252,9 +252,11 @@ static enum descent_status measure(struct data_set *set)
         set->info.deviation[c] = (float)(sqrt(squares / total) / 255);
 
         /* From the floats just reported, so that whoever keeps them with a model normalizes alike. */
-        double shift = set->info.mean[c], scale = set->info.deviation[c] > 0 ? set->info.deviation[c] : 1;
-        for (int v = 0; v < 256; v++)
-            set->normalized[c][v] = (float)((v / 255.0 - shift) / scale);
+        double deviation = set->info.deviation[c] > 0 ? set->info.deviation[c] : 1;
+        for (int k = c; k < DATA_PERIOD; k += train->channels) {
+            set->scale[k] = (float)(1 / (255 * deviation));
+            set->shift[k] = (float)(-set->info.mean[c] / deviation);
+        }
     }
     return DESCENT_OK;
 }

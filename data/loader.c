@@ -60,23 +60,18 @@ struct data_loader {
     struct worker *worker;
 };
 
-/* x = (bytes / 255 - mean) / deviation, by the set's tables. */
-static void normalize(const struct data_set *set, const uint8_t *bytes, size_t size, int channels, float *x)
+/* x = (bytes / 255 - mean) / deviation of its channel, over as many channels as there are: the compiler
+ * makes vectors of the inner loop. */
+static void normalize(const struct data_set *set, const uint8_t *restrict bytes, size_t size,
+                      float *restrict x)
 {
-    const float(*table)[256] = set->normalized;
-    if (channels == 1) {
-        for (size_t k = 0; k < size; k++)
-            x[k] = table[0][bytes[k]];
-    } else if (channels == 3) {
-        for (size_t k = 0; k < size; k += 3) {
-            x[k] = table[0][bytes[k]];
-            x[k + 1] = table[1][bytes[k + 1]];
-            x[k + 2] = table[2][bytes[k + 2]];
-        }
-    } else {
-        for (size_t k = 0; k < size; k++)
-            x[k] = table[k % (size_t)channels][bytes[k]];
-    }
+    const float *restrict scale = set->scale, *restrict shift = set->shift;
+    size_t k = 0;
+    for (; k + DATA_PERIOD <= size; k += DATA_PERIOD)
+        for (size_t i = 0; i < DATA_PERIOD; i++)
+            x[k + i] = (float)bytes[k + i] * scale[i] + shift[i];
+    for (size_t i = 0; k < size; i++, k++)
+        x[k] = (float)bytes[k] * scale[i] + shift[i];
 }
 
 enum descent_status data_sample(const struct data_view *view, int64_t i, float *x, int32_t *label)
@@ -91,7 +86,7 @@ enum descent_status data_sample(const struct data_view *view, int64_t i, float *
         return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory for a sample of %zu bytes", size);
     enum descent_status status = source->read(source, view->index[i], bytes);
     if (status == DESCENT_OK) {
-        normalize(view->set, bytes, size, source->channels, x);
+        normalize(view->set, bytes, size, x);
         if (label)
             *label = source->labels[view->index[i]];
     }
@@ -132,7 +127,7 @@ static enum descent_status prepare(const struct data_loader *loader, int64_t pla
         image.fixed = random_of(loader, EVERY_EPOCH, place);
         data_augment_apply(loader->augment, &image);
     }
-    normalize(loader->view->set, image.bytes, loader->sample, source->channels, x);
+    normalize(loader->view->set, image.bytes, loader->sample, x);
     return DESCENT_OK;
 }
 
@@ -254,13 +249,13 @@ static void free_scratch(struct scratch *scratch)
     descent_free(scratch->spare);
 }
 
-/* One slot more than workers so that a batch lies ready, one for the batch that the caller has. */
+/* A slot for each worker, and one for the batch that the caller has. */
 static bool allocate_slots(struct data_loader *loader)
 {
     int64_t count = loader->view->count, classes = loader->view->set->info.classes;
     size_t batch = (size_t)(loader->options.batch < count ? loader->options.batch : count), bytes;
     size_t capacity = batch + loader->mixes;
-    int wanted = loader->options.workers > 0 ? loader->options.workers + 2 : 1;
+    int wanted = loader->options.workers + 1;
     loader->slot = calloc((size_t)wanted, sizeof *loader->slot);
     if (!loader->slot || !descent_size_multiply(capacity, loader->sample * sizeof(float), &bytes))
         return false;

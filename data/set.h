@@ -6,11 +6,15 @@
 #include "data/data.h"
 #include "data/source.h"
 
+/* A multiple of every number of channels and of the floats in a vector. */
+enum { DATA_PERIOD = 48 };
+
 struct data_set {
     struct data_info info;
     struct data_parts parts; /* its arena holds the set, too */
     const struct data_source *train, *test;
-    float normalized[DATA_MAX_CHANNELS][256]; /* what each byte becomes */
+    /* A byte becomes scale x + shift, that of its place modulo DATA_PERIOD. */
+    float scale[DATA_PERIOD], shift[DATA_PERIOD];
 };
 
 struct data_view {

@@ -31,19 +31,12 @@ static enum descent_status check(const struct descent_value *values, int height,
     return DESCENT_OK;
 }
 
-/* Which of `size` pixels stands at `i`, beyond them on either side; -1: none. */
+/* Which of `size` pixels stands at `i`, before or after them. */
 static int source_of(int i, int size, enum mode mode)
 {
-    if (i >= 0 && i < size)
-        return i;
-    switch (mode) {
-    case REFLECT:
+    if (mode == REFLECT)
         return i < 0 ? -i : 2 * size - 2 - i;
-    case EDGE:
-        return i < 0 ? 0 : size - 1;
-    default:
-        return -1;
-    }
+    return i < 0 ? 0 : size - 1;
 }
 
 /* Pixels begin .. end - 1 of a row that lies beyond `from`, `shift` pixels further. */
@@ -51,16 +44,11 @@ static void fill_border(uint8_t *to, const uint8_t *from, int width, int channel
                         enum mode mode, int begin, int end)
 {
     size_t pixel = (size_t)channels;
-    for (int x = begin; x < end; x++) {
-        int source = source_of(x + shift, width, mode);
-        if (source < 0)
-            memset(to + (size_t)x * pixel, 0, pixel);
-        else
-            memcpy(to + (size_t)x * pixel, from + (size_t)source * pixel, pixel);
-    }
+    for (int x = begin; x < end; x++)
+        memcpy(to + (size_t)x * pixel, from + (size_t)source_of(x + shift, width, mode) * pixel, pixel);
 }
 
-/* The row of `width` pixels that begins `shift` pixels into `from`. */
+/* The row of `width` pixels that begins `shift` pixels into `from`, over black. */
 static void crop_row(uint8_t *to, const uint8_t *from, int width, int channels, int shift, enum mode mode)
 {
     size_t pixel = (size_t)channels;
@@ -69,6 +57,8 @@ static void crop_row(uint8_t *to, const uint8_t *from, int width, int channels, 
     if (begin < end)
         memcpy(to + (size_t)begin * pixel, from + (size_t)(begin + shift) * pixel,
                (size_t)(end - begin) * pixel);
+    if (mode == ZERO)
+        return;
     fill_border(to, from, width, channels, shift, mode, 0, begin);
     fill_border(to, from, width, channels, shift, mode, end, width);
 }
@@ -80,13 +70,16 @@ static void apply(const struct descent_value *values, struct data_image *image)
     int down = data_below(&image->random, 2 * pad + 1) - pad;
     int right = data_below(&image->random, 2 * pad + 1) - pad;
     size_t row = (size_t)image->width * (size_t)image->channels;
+    if (mode == ZERO)
+        memset(image->spare, 0, data_image_bytes(image));
     for (int y = 0; y < image->height; y++) {
-        int source = source_of(y + down, image->height, mode);
-        uint8_t *to = image->spare + (size_t)y * row;
-        if (source < 0)
-            memset(to, 0, row);
-        else
-            crop_row(to, image->bytes + (size_t)source * row, image->width, image->channels, right, mode);
+        int source = y + down;
+        bool inside = source >= 0 && source < image->height;
+        if (!inside && mode != ZERO)
+            source = source_of(source, image->height, mode);
+        if (inside || mode != ZERO)
+            crop_row(image->spare + (size_t)y * row, image->bytes + (size_t)source * row, image->width,
+                     image->channels, right, mode);
     }
     data_image_swap(image);
 }
