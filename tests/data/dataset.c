@@ -260,6 +260,135 @@ static void set_is_named_after_its_directory_however_written(void **state)
     data_free(set);
 }
 
+/* The byte of pixel k of training sample i. */
+static int pixel(const struct data_set *set, int64_t i, int k, int32_t *label)
+{
+    const struct data_info *info = data_describe(set);
+    struct data_view *view = data_view_train(set);
+    float x[64];
+    int c = k % info->channels;
+    assert_int_equal(data_sample(view, i, x, label), DESCENT_OK);
+    data_view_free(view);
+    return (int)lround(((double)x[k] * (double)info->deviation[c] + (double)info->mean[c]) * 255);
+}
+
+static struct data_set *open_at(const char *path)
+{
+    struct data_set *set;
+    if (data_open(path, &set) != DESCENT_OK)
+        fail_msg("%s", descent_error());
+    return set;
+}
+
+/* An IDX header of any type and rank. */
+static struct bytes idx_of(int type, int rank, const uint32_t *shape)
+{
+    struct bytes file = {0};
+    put_big_endian(&file, (uint32_t)(type << 8 | rank));
+    for (int i = 0; i < rank; i++)
+        put_big_endian(&file, shape[i]);
+    return file;
+}
+
+static void emnist_is_turned_and_names_its_split(void **state)
+{
+    (void)state;
+    char path[256];
+    struct bytes images = idx_images(2, 3, 3), labels = idx_labels(2, 2);
+    labels.at[8] = 26;
+    labels.at[9] = 1;
+    write_file("emnist", "emnist-letters-train-images-idx3-ubyte", &images);
+    write_file("emnist", "emnist-letters-train-labels-idx1-ubyte", &labels);
+    write_file("emnist", "emnist-letters-test-images-idx3-ubyte", &images);
+    write_file("emnist", "emnist-letters-test-labels-idx1-ubyte", &labels);
+    snprintf(path, sizeof path, "%s:split=letters", scratch_path("emnist"));
+    struct data_set *set = open_at(path);
+    assert_string_equal(data_describe(set)->name, "emnist");
+    assert_int_equal(data_describe(set)->classes, 26);
+    assert_string_equal(data_describe(set)->class_names[25], "Z");
+    int32_t label;
+    assert_int_equal(pixel(set, 0, 1, &label), 3); /* row 0, column 1 is the file's row 1, column 0 */
+    assert_int_equal(pixel(set, 1, 6, NULL), 7 + 2);
+    assert_int_equal(label, 25);
+    data_free(set);
+    EXPECT_ERROR(DESCENT_NOT_FOUND, scratch_path("emnist"), "emnist-balanced-train-images");
+    snprintf(path, sizeof path, "%s:split=digits", write_set("no-emnist"));
+    EXPECT_ERROR(DESCENT_BAD_ARGUMENT, path, "split=digits is for EMNIST");
+    snprintf(path, sizeof path, "%s:split=words", scratch_path("emnist"));
+    EXPECT_ERROR(DESCENT_BAD_ARGUMENT, path, "split=words", "letters");
+}
+
+static void qmnist_labels_are_the_first_of_eight_integers(void **state)
+{
+    (void)state;
+    struct bytes images = idx_images(2, 4, 5), labels = idx_of(0x0C, 2, (uint32_t[]){2, 8});
+    for (uint32_t i = 0; i < 16; i++)
+        put_big_endian(&labels, i < 8 ? 7 - i : 9 + i);
+    labels.at[labels.size - 29] = 5;
+    write_file("qmnist", "qmnist-train-images-idx3-ubyte", &images);
+    write_file("qmnist", "qmnist-train-labels-idx2-int", &labels);
+    write_file("qmnist", "qmnist-test-images-idx3-ubyte", &images);
+    write_file("qmnist", "qmnist-test-labels-idx2-int", &labels);
+    struct data_set *set = open_at(scratch_path("qmnist"));
+    int32_t label;
+    assert_int_equal(pixel(set, 0, 0, &label), 0);
+    assert_int_equal(label, 7);
+    pixel(set, 1, 0, &label);
+    assert_int_equal(label, 5);
+    assert_int_equal(data_describe(set)->classes, 10);
+    data_free(set);
+}
+
+static void idx_of_other_ranks_and_types_is_read(void **state)
+{
+    (void)state;
+    struct bytes color = idx_of(0x08, 4, (uint32_t[]){2, 1, 2, 3}),
+                 flat = idx_of(0x0B, 2, (uint32_t[]){2, 3}), labels = idx_labels(2, 2);
+    for (uint8_t i = 0; i < 12; i++)
+        color.at[color.size++] = (uint8_t)(10 * i);
+    for (uint8_t i = 0; i < 12; i++)
+        flat.at[flat.size++] = i % 2 ? (uint8_t)(40 * (i / 2)) : 0;
+    write_file("color", "train-images-idx4-ubyte", &color);
+    write_file("color", "train-labels-idx1-ubyte", &labels);
+    write_file("color", "test-images-idx4-ubyte", &color);
+    write_file("color", "test-labels-idx1-ubyte", &labels);
+    struct data_set *set = open_at(scratch_path("color"));
+    assert_int_equal(data_describe(set)->channels, 3);
+    assert_int_equal(pixel(set, 1, 5, NULL), 110);
+    data_free(set);
+    write_file("flat", "train-images.idx2-short", &flat);
+    write_file("flat", "train-labels-idx1-ubyte", &labels);
+    write_file("flat", "t10k-images.idx2-short", &flat);
+    write_file("flat", "t10k-labels-idx1-ubyte", &labels);
+    set = open_at(scratch_path("flat"));
+    assert_int_equal(data_describe(set)->height, 1);
+    assert_int_equal(data_describe(set)->width, 3);
+    assert_int_equal(pixel(set, 1, 2, NULL), 200);
+    data_free(set);
+    flat.at[12] = 1; /* the first value is 256 */
+    write_file("flat", "train-images.idx2-short", &flat);
+    EXPECT_ERROR(DESCENT_BAD_FORMAT, scratch_path("flat"), "train-images.idx2-short", "value 0 is 256");
+}
+
+static void published_files_are_recognized_by_their_digests(void **state)
+{
+    (void)state;
+    struct data_set *set = open_at(sample);
+    assert_int_equal(data_describe(set)->file_count, 4);
+    assert_string_equal(data_describe(set)->files[0].name, "train-images-idx3-ubyte.gz");
+    for (int i = 0; i < 4; i++)
+        assert_null(data_describe(set)->files[i].recognized);
+    data_free(set);
+    if (access(package, R_OK) != 0) {
+        print_message("%s is absent: not tested (package dataset-fashion-mnist)\n", package);
+        skip();
+    }
+    set = open_at(package); /* Debian has compressed them anew: it is the content that is known */
+    for (int i = 0; i < 4; i++)
+        assert_string_equal(data_describe(set)->files[i].recognized, "fashion-mnist");
+    data_free(set);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, clear_environment)
 
 int main(void)
@@ -281,6 +410,10 @@ int main(void)
         TEST(label_out_of_range_is_located),
         TEST(unnamed_classes_are_counted_by_label),
         TEST(set_is_named_after_its_directory_however_written),
+        TEST(emnist_is_turned_and_names_its_split),
+        TEST(qmnist_labels_are_the_first_of_eight_integers),
+        TEST(idx_of_other_ranks_and_types_is_read),
+        TEST(published_files_are_recognized_by_their_digests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,5 +87,19 @@ def pictures():
         write(f"image/{name}.jpg", data.getvalue())
 
 
+def npy(descr, shape, data, version=1):
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 16) + b"\n"
+    return b"\x93NUMPY" + struct.pack("<BBH" if version == 1 else "<BBI", version, 0, len(header)) + header + data
+
+
+def arrays():
+    write("npy/bytes", npy("|u1", (3, 2, 2), bytes(range(12))))
+    write("npy/floats", npy("<f4", (2, 3), struct.pack("<6f", *(i / 255 for i in range(6)))))
+    write("npy/labels", npy("<i8", (5,), struct.pack("<5q", 0, 1, 2, 1, 0), version=2))
+    write("npy/big.gz", gzip.compress(npy(">i2", (2, 1, 2, 3), struct.pack(">12h", *range(12))), mtime=0))
+
+
 cifar100()
 pictures()
+arrays()

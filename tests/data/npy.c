@@ -1,0 +1,196 @@
+/* .npy pairs: which types become pixels and labels, and that nothing else does. */
+#include "data/data.h"
+#include "tests/data/idx_files.h"
+
+#include <math.h>
+
+/* A file of version 1: its header padded as NumPy pads it, then what `data` says. */
+static struct bytes npy(const char *descr, const char *order, const char *shape, const void *data,
+                        size_t size)
+{
+    struct bytes file = {0};
+    char header[256];
+    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n",
+                          descr, order, shape);
+    memcpy(file.at, "\x93NUMPY\1\0", 8);
+    file.at[8] = (uint8_t)length;
+    file.size = 10;
+    memcpy(file.at + file.size, header, (size_t)length);
+    file.size += (size_t)length;
+    if (size)
+        memcpy(file.at + file.size, data, size);
+    file.size += size;
+    return file;
+}
+
+static const uint8_t pixels[] = {0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6};
+
+/* Two images of 2 x 3 and their labels in each part. */
+static void write_pairs(const char *directory)
+{
+    const int64_t labels[] = {2, 0};
+    struct bytes x = npy("|u1", "False", "(2, 2, 3)", pixels, 12),
+                 y = npy("<i8", "False", "(2,)", labels, 16);
+    write_file(directory, "x_train.npy", &x);
+    write_file(directory, "y_train.npy", &y);
+    write_file(directory, "x_test.npy", &x);
+    write_file(directory, "y_test.npy", &y);
+}
+
+static void expect_pixels(const char *directory)
+{
+    struct data_set *set;
+    if (data_open(scratch_path(directory), &set) != DESCENT_OK)
+        fail_msg("%s", descent_error());
+    const struct data_info *info = data_describe(set);
+    assert_int_equal(info->height, 2);
+    assert_int_equal(info->width, 3);
+    assert_int_equal(info->channels, 1);
+    assert_int_equal(info->classes, 3);
+    assert_int_equal(info->file_count, 4);
+    struct data_view *view = data_view_train(set);
+    for (int i = 0; i < 2; i++) {
+        float x[6];
+        int32_t label;
+        assert_int_equal(data_sample(view, i, x, &label), DESCENT_OK);
+        assert_int_equal(label, i ? 0 : 2);
+        for (int k = 0; k < 6; k++)
+            assert_int_equal(
+                lround(((double)x[k] * (double)info->deviation[0] + (double)info->mean[0]) * 255),
+                pixels[6 * i + k]);
+    }
+    data_view_free(view);
+    data_free(set);
+}
+
+static void expect_error(const char *directory, const char *const *words)
+{
+    struct data_set *set;
+    assert_int_not_equal(data_open(scratch_path(directory), &set), DESCENT_OK);
+    assert_null(set);
+    for (; *words; words++)
+        if (!strstr(descent_error(), *words))
+            fail_msg("'%s' does not say '%s'", descent_error(), *words);
+}
+
+#define EXPECT_ERROR(directory, ...) expect_error(directory, (const char *const[]){__VA_ARGS__, NULL})
+
+static void every_type_that_loses_nothing_becomes_pixels(void **state)
+{
+    (void)state;
+    float whole[12], fraction[12];
+    double big[12];
+    int16_t small[12];
+    for (int i = 0; i < 12; i++) {
+        whole[i] = pixels[i];
+        fraction[i] = (float)pixels[i] / 255;
+        uint64_t bits;
+        double number = pixels[i];
+        memcpy(&bits, &number, sizeof bits);
+        bits = __builtin_bswap64(bits);
+        memcpy(&big[i], &bits, sizeof bits);
+        small[i] = pixels[i];
+    }
+    write_pairs("types");
+    expect_pixels("types");
+    const struct bytes files[] = {npy("<f4", "False", "(2, 2, 3)", whole, sizeof whole),
+                                  npy("<f4", "False", "(2, 2, 3)", fraction, sizeof fraction),
+                                  npy(">f8", "False", "(2, 2, 3)", big, sizeof big),
+                                  npy("<i2", "False", "(2, 2, 3, 1)", small, sizeof small)};
+    for (int i = 0; i < 4; i++) {
+        write_file("types", "x_train.npy", &files[i]);
+        expect_pixels("types");
+    }
+    struct bytes zipped = gzip_stored(&files[0]);
+    unlink(scratch_path("types/x_train.npy"));
+    write_file("types", "x_train.npy.gz", &zipped);
+    expect_pixels("types");
+}
+
+static void what_a_byte_or_a_class_cannot_keep_is_refused(void **state)
+{
+    (void)state;
+    float values[12] = {0.5F, 0.25F};
+    write_pairs("refused");
+    struct bytes file = npy("<f4", "False", "(2, 2, 3)", values, sizeof values);
+    write_file("refused", "x_train.npy", &file);
+    EXPECT_ERROR("refused", "x_train.npy", "value 0 is 0.5", "0 .. 255");
+    values[0] = 256;
+    file = npy("<f4", "False", "(2, 2, 3)", values, sizeof values);
+    write_file("refused", "x_train.npy", &file);
+    EXPECT_ERROR("refused", "value 0 is 256");
+    values[0] = NAN;
+    file = npy("<f4", "False", "(2, 2, 3)", values, sizeof values);
+    write_file("refused", "x_train.npy", &file);
+    EXPECT_ERROR("refused", "value 0 is");
+    write_pairs("refused");
+    values[0] = 1;
+    values[1] = 1.5F;
+    file = npy("<f4", "False", "(2,)", values, 8);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "y_train.npy", "label 1 is 1.5", "regression targets are not served");
+    const int32_t labels[] = {0, -1, 2};
+    file = npy("<i4", "False", "(2,)", labels, 8);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "label 1 is -1", "0 .. 999");
+    file = npy("<i4", "False", "(3,)", labels, 12);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "x_train.npy holds 2 images", "y_train.npy holds 3 labels");
+    write_pairs("refused");
+    unlink(scratch_path("refused/y_test.npy"));
+    EXPECT_ERROR("refused", "y_test.npy is missing");
+}
+
+static void malformed_header_says_what_was_expected(void **state)
+{
+    (void)state;
+    const struct {
+        struct bytes file;
+        const char *found;
+    } cases[] = {
+        {npy("<c8", "False", "(2, 2, 3)", pixels, 12), "element type '<c8'"},
+        {npy("|O", "False", "(2, 2, 3)", pixels, 12), "element type '|O'"},
+        {npy("|u1", "True", "(2, 2, 3)", pixels, 12), "Fortran order"},
+        {npy("|u1", "False", "(2, -2, 3)", pixels, 12), "shape (2, -2, 3)"},
+        {npy("|u1", "False", "(2, 99999999999999999999)", pixels, 12), "shape (2, 99999"},
+        {npy("|u1", "False", "(12,)", pixels, 12), "has 1 dimensions, expected 2 .. 4"},
+        {npy("|u1", "False", "(1, 2, 1, 3, 2)", pixels, 12), "has 5 dimensions"},
+        {npy("|u1", "False", "(2, 1, 1, 6)", pixels, 12), "at most 4 channels"},
+        {npy("|u1", "False", "(2, 2, 4)", pixels, 12), "ends at byte 85, its header promises 89"},
+        {npy("|u1", "False", "(4294967296, 4294967296, 3)", pixels, 12),
+         "promises 4294967296 x 4294967296"},
+        {npy("|u1", "False", "(2, 0)", pixels, 12), "is empty"},
+        {npy("|u1", "False", "(2, 2, 2)", pixels, 12), "goes on after the"},
+        {{.size = 12, .at = "\x93NUMPY\4\0\0\0\0"}, "version 4"},
+        {{.size = 12, .at = "PK\3\4--------"}, "starts with 50 4b 03 04"},
+        {{.size = 12, .at = "\x93NUMPY\2\0\xff\xff\xff\xff"}, "header of 4294967295 bytes"},
+    };
+    write_pairs("malformed");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        write_file("malformed", "x_train.npy", &cases[i].file);
+        EXPECT_ERROR("malformed", "malformed/x_train.npy", cases[i].found);
+    }
+}
+
+static void every_truncation_is_an_error(void **state)
+{
+    (void)state;
+    write_pairs("cut");
+    struct bytes file = npy("|u1", "False", "(2, 2, 3)", pixels, 12);
+    for (size_t whole = file.size, size = 0; size < whole; size++) {
+        file.size = size;
+        write_file("cut", "x_train.npy", &file);
+        EXPECT_ERROR("cut", "cut/x_train.npy: ");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_type_that_loses_nothing_becomes_pixels),
+        cmocka_unit_test(what_a_byte_or_a_class_cannot_keep_is_refused),
+        cmocka_unit_test(malformed_header_says_what_was_expected),
+        cmocka_unit_test(every_truncation_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
