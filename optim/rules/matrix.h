@@ -18,11 +18,11 @@
         .max = INFINITY, .help = (help_)                                                                   \
     }
 
-/* The length of an axis up to which it has a matrix: what base/linalg.h decomposes. */
-#define MATRIX_MAX_DIM(initial_, help_)                                                                    \
+/* The length of an axis up to which it has a matrix, at most what base/linalg.h decomposes. */
+#define MATRIX_MAX_DIM(name_, initial_, min_, help_)                                                       \
     {                                                                                                      \
-        .name = "max_dim", .type = DESCENT_OPTION_INTEGER, .initial = (initial_), .max = 1 << 14,          \
-        .help = (help_)                                                                                    \
+        .name = (name_), .type = DESCENT_OPTION_INTEGER, .initial = (initial_), .min = (min_),             \
+        .max = 1 << 14, .help = (help_)                                                                    \
     }
 
 /* Place in tensor->slot of a step's direction, scratch of the tensor's size. */

@@ -9,7 +9,7 @@ static const struct descent_option options[] = {
     [EPS] = OPTIM_POSITIVE("eps", "1e-4", true, 0, 0, "what is on the diagonals at first"),
     [EVERY] = MATRIX_COUNT("every", "20", 1,
                            "steps between new roots; at first fewer: a sixteenth of those done"),
-    [MAX_DIM] = MATRIX_MAX_DIM("1024", "of longer axes only the diagonal is kept"),
+    [MAX_DIM] = MATRIX_MAX_DIM("max_dim", "1024", 0, "of longer axes only the diagonal is kept"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
     [DECAY_ALL] = OPTIM_DECAY_ALL,
 };

@@ -11,7 +11,7 @@ static const struct descent_option options[] = {
     [BETA2] = OPTIM_RATE("beta2", "0.95", 0, 0, "decay rate of the matrices and of the second moment"),
     [EPS] = OPTIM_EPS("1e-8"),
     [EVERY] = MATRIX_COUNT("every", "10", 1, "steps between new bases"),
-    [MAX_DIM] = MATRIX_MAX_DIM("10000", "longer axes are not rotated"),
+    [MAX_DIM] = MATRIX_MAX_DIM("max_dim", "10000", 0, "longer axes are not rotated"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("1e-2", 5e-3, 1),
     [DECAY_ALL] = OPTIM_DECAY_ALL,
 };

@@ -2,6 +2,7 @@
  * preconditioners in closed form. Built in double. */
 #include "base/linalg.h"
 #include "optim/optim.h"
+#include "tests/optim/evidence.h"
 #include "tests/test.h"
 
 #include <math.h>
@@ -76,6 +77,7 @@ static void turned_gradients_turn_the_steps(void **state)
         "muon_airbench:lr=0.1",
         "shampoo:lr=0.1,every=3",
         "soap:lr=0.1,weight_decay=0.1,every=3",
+        "distributed_shampoo:lr=0.1,graft=sgd,start=2,every=3",
     };
     enum { ROWS = 5, COLUMNS = 6, STEPS = 12 };
     double u[ROWS * ROWS], v[COLUMNS * COLUMNS];
@@ -271,6 +273,101 @@ static void without_matrices_they_are_element_wise(void **state)
                       "adam:lr=0.1,eps_hat,beta1=0.9,beta2=0.99", 1, (int64_t[]){20}, 1);
 }
 
+/* Distributed Shampoo is Adam before it starts; from there on, where its averages are as good as sums, it
+ * is Shampoo at another length; and blocks are like tensors of their own. Together that is its rule. */
+static void distributed_shampoo_has_anothers_length(void **state)
+{
+    (void)state;
+    assert_same_steps("distributed_shampoo:lr=0.1,beta2=0.99,weight_decay=0.1,start=100",
+                      "adamw:lr=0.1,beta2=0.99,weight_decay=0.1", 2, (int64_t[]){4, 5}, 0);
+    for (int adam = 0; adam < 2; adam++) {
+        struct weight w;
+        double change[MOST], other[MOST], length = 0, found = 0;
+        weight_start(&w, 2, (int64_t[]){4, 5});
+        struct optim *optim = weight_optim(
+                         &w, adam ? "distributed_shampoo:lr=0.1,beta1=0,start=1,every=1"
+                                  : "distributed_shampoo:lr=0.1,beta1=0,start=1,every=1,graft=sgd"),
+                     *anothers = weight_optim(&w, adam ? "adam:lr=0.1,beta1=0" : "sgd:lr=0.1");
+        for (int t = 0; t < 4; t++) {
+            take_step(&w, optim, 1, change);
+            memcpy(other, w.value, sizeof other);
+            assert_int_equal(optim_step(anothers), DESCENT_OK);
+            length = found = 0;
+            for (int k = 0; k < w.param.size; k++) {
+                length += pow(w.value[k] - other[k], 2);
+                found += change[k] * change[k];
+            }
+            assert_true(length > 0 && fabs(sqrt(found / length) - 1) < 1e-9);
+        }
+        optim_free(optim);
+        optim_free(anothers);
+    }
+    evidence("distributed_shampoo", "before start, and in length", "adamw, adam and sgd here", 0, 0);
+}
+
+static void distributed_shampoo_has_shampoos_direction(void **state)
+{
+    (void)state;
+    for (int rank = 1; rank <= 2; rank++) {
+        struct weight a, b;
+        weight_start(&a, rank, (int64_t[]){4, 5});
+        weight_start(&b, rank, (int64_t[]){4, 5});
+        struct optim *shampoo = weight_optim(&a, "shampoo:lr=0.1,eps=1e-12,every=1"),
+                     *optim = weight_optim(&b, "distributed_shampoo:lr=0.1,beta1=0,beta2=0.9999999999,"
+                                               "start=1,every=1");
+        for (int t = 0; t < 6; t++) {
+            double direction[MOST], change[MOST], dot = 0, dd = 0, cc = 0;
+            take_step(&a, shampoo, 1, direction);
+            take_step(&b, optim, 1, change);
+            for (int k = 0; k < a.param.size; k++) {
+                dot += direction[k] * change[k];
+                dd += direction[k] * direction[k];
+                cc += change[k] * change[k];
+            }
+            assert_true(fabs(dot / sqrt(dd * cc) - 1) < 1e-9);
+        }
+        optim_free(shampoo);
+        optim_free(optim);
+    }
+    evidence("distributed_shampoo", "in direction, beta1 0, beta2 near 1", "shampoo here", 0, 0);
+}
+
+static void blocks_are_like_tensors_of_their_own(void **state)
+{
+    static const char *const spec = "distributed_shampoo:lr=0.1,block=3,start=3,every=2,weight_decay=0.1";
+    static const int row[] = {0, 2, 5}, column[] = {0, 2, 4, 7}; /* 5 x 7 in parts of at most 3 */
+    struct weight whole, part[2][3];
+    struct optim *optim, *other[2][3];
+    (void)state;
+    weight_start(&whole, 2, (int64_t[]){5, 7});
+    optim = weight_optim(&whole, spec);
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 3; j++) {
+            weight_start(&part[i][j], 2, (int64_t[]){row[i + 1] - row[i], column[j + 1] - column[j]});
+            other[i][j] = weight_optim(&part[i][j], spec);
+        }
+    for (int t = 0; t < 6; t++) {
+        step(&whole, optim);
+        for (int k = 0; k < 35; k++) {
+            int i = k / 7 >= row[1], j = (k % 7 >= column[1]) + (k % 7 >= column[2]);
+            int at = (k / 7 - row[i]) * (column[j + 1] - column[j]) + k % 7 - column[j];
+            part[i][j].grad[at] = whole.grad[k];
+        }
+        for (int i = 0; i < 2; i++)
+            for (int j = 0; j < 3; j++)
+                assert_int_equal(optim_step(other[i][j]), DESCENT_OK);
+        for (int k = 0; k < 35; k++) {
+            int i = k / 7 >= row[1], j = (k % 7 >= column[1]) + (k % 7 >= column[2]);
+            int at = (k / 7 - row[i]) * (column[j + 1] - column[j]) + k % 7 - column[j];
+            assert_true(fabs(part[i][j].value[at] - whole.value[k]) < 1e-12);
+        }
+    }
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 3; j++)
+            optim_free(other[i][j]);
+    optim_free(optim);
+}
+
 /* Along an axis longer than max_dim P is its diagonal: of a matrix with one element in each row and column,
  * it is one anyway. */
 static void long_axes_keep_the_diagonal(void **state)
@@ -298,9 +395,10 @@ static void long_axes_keep_the_diagonal(void **state)
 /* As a parameter that is thawed later does: it does not wait for the next decomposition. */
 static void first_gradient_may_come_late(void **state)
 {
-    static const char *const specs[] = {"shampoo:every=5", "soap:lr=0.1,weight_decay=0,every=5"};
+    static const char *const specs[] = {"shampoo:every=5", "soap:lr=0.1,weight_decay=0,every=5",
+                                        "distributed_shampoo:every=1000,start=90"};
     (void)state;
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < 3; s++) {
         struct weight w;
         weight_start(&w, 2, (int64_t[]){4, 6});
         struct optim *optim = weight_optim(&w, specs[s]);
@@ -313,6 +411,35 @@ static void first_gradient_may_come_late(void **state)
         for (int k = 0; k < w.param.size; k++)
             assert_true(isfinite(w.value[k]) && w.value[k] != 0);
         optim_free(optim);
+    }
+}
+
+/* Roots and bases are older than the statistics most of the time. */
+static void what_is_between_decompositions_is_saved(void **state)
+{
+    static const char *const specs[] = {"shampoo:every=2", "soap:every=3",
+                                        "distributed_shampoo:start=2,every=3"};
+    (void)state;
+    for (int s = 0; s < 3; s++) {
+        struct weight a, b;
+        struct descent_tensor tensors[8];
+        weight_start(&a, 2, (int64_t[]){4, 6});
+        weight_start(&b, 2, (int64_t[]){4, 6});
+        struct optim *one = weight_optim(&a, specs[s]), *other = weight_optim(&b, specs[s]);
+        for (int t = 0; t < 35; t++)
+            step(&a, one);
+        assert_in_range(optim_state_count(one), 5, 8);
+        for (int i = 0; i < optim_state_count(one); i++)
+            tensors[i] = optim_state_get(one, i);
+        assert_int_equal(optim_state_load(other, tensors, optim_state_count(one)), DESCENT_OK);
+        memcpy(b.value, a.value, sizeof b.value);
+        for (int t = 0; t < 4; t++) {
+            step(&a, one);
+            step(&b, other);
+        }
+        assert_memory_equal(a.value, b.value, sizeof a.value);
+        optim_free(one);
+        optim_free(other);
     }
 }
 
@@ -343,8 +470,12 @@ int main(void)
         cmocka_unit_test(shampoos_first_step_is_the_nearest_orthogonal_matrix),
         cmocka_unit_test(shampoo_has_a_matrix_for_each_axis),
         cmocka_unit_test(without_matrices_they_are_element_wise),
+        cmocka_unit_test(distributed_shampoo_has_anothers_length),
+        cmocka_unit_test(distributed_shampoo_has_shampoos_direction),
+        cmocka_unit_test(blocks_are_like_tensors_of_their_own),
         cmocka_unit_test(long_axes_keep_the_diagonal),
         cmocka_unit_test(first_gradient_may_come_late),
+        cmocka_unit_test(what_is_between_decompositions_is_saved),
         cmocka_unit_test(overflowing_statistics_are_an_error_that_names_the_tensor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
