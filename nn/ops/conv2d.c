@@ -85,7 +85,7 @@ static struct geometry geometry_of(const nn_node *node)
     g.y_spread = spread(&g, g.out.channels, g.y.width, g.x_width);
     g.fold = blocks_of(g.x_spread * g.in.channels);
     g.sums = blocks_of(g.y_spread * g.out.channels);
-    g.fold_row = g.x_spread > 1 ? (int64_t)g.y.width * g.fold.padded + NN_LANES : 0;
+    g.fold_row = g.x_spread > 1 ? (int64_t)(g.y.width + 2 * (g.kernel - 1)) * g.fold.padded + NN_LANES : 0;
     /* The input gradient at column c reads dy columns (c + padding - j dilation) / stride, j < kernel; a
      * run of dy pixels that belongs to one of x begins up to y_spread - 1 before dy. */
     int reach = (g.kernel - 1) * g.dilation - g.padding, high = (g.x.width - 1 + g.padding) / g.stride + 1;
@@ -429,18 +429,19 @@ static void backward_class(const struct geometry *g, const struct nn_gather *gat
     }
 }
 
-/* A row of dx: the sums of what its pixels got from those of dy. from: y.width x fold.padded */
+/* A row of dx: the sums of what its pixels got from those of dy. from: y.width pixels of fold.padded floats
+ * with kernel - 1 pixels of zeros before and behind. */
 static void fold_row(const struct geometry *g, const float *from, float *dx, bool add, bool hangs)
 {
-    const int channels = g->x.channels;
-    for (int column = g->padding; column < g->x.width + g->padding; column++, dx += channels) {
-        int first = column < g->y.width ? 0 : column - g->y.width + 1,
-            end = column < g->kernel ? column + 1 : g->kernel;
-        for (int c = 0; c < channels; c += NN_LANES) {
+    const ptrdiff_t channels = g->x.channels, padded = g->fold.padded;
+    from += (g->kernel - 1 + g->padding) * padded;
+    for (ptrdiff_t c = 0; c < channels; c += NN_LANES) {
+        const int left = (int)(channels - c), lanes = hangs ? NN_LANES : left;
+        for (ptrdiff_t column = 0; column < g->x.width; column++) {
             nn_vector sum = {0};
-            for (int j = first; j < end; j++)
-                sum += nn_vector_load(from + (int64_t)(column - j) * g->fold.padded + j * channels + c);
-            nn_vector_put(dx + c, add, nn_vector_first(sum, channels - c), hangs ? NN_LANES : channels - c);
+            for (ptrdiff_t j = 0; j < g->kernel; j++)
+                sum += nn_vector_load(from + (column - j) * padded + j * channels + c);
+            nn_vector_put(dx + column * channels + c, add, nn_vector_first(sum, left), lanes);
         }
     }
 }
@@ -449,7 +450,7 @@ static void backward_spread(const struct nn_call *call, const struct geometry *g
                             float *dx, float *row)
 {
     struct nn_tap tap[MAX_KERNEL];
-    const int64_t pitch = (int64_t)g->y_width * g->y.channels;
+    const int64_t pitch = (int64_t)g->y_width * g->y.channels, border = (g->kernel - 1) * g->fold.padded;
     for (int i = 0; i < g->x.height; i++, dx += (int64_t)g->x.width * g->x.channels) {
         const float *weight = packed_backward(call, g);
         for (int b = 0; b < g->fold.count; b++) {
@@ -469,7 +470,7 @@ static void backward_spread(const struct nn_call *call, const struct geometry *g
                                        .vectors = lanes / NN_LANES,
                                        .lanes = lanes};
             gather = nn_gather_inside(gather, i, g->y.height);
-            nn_gather_row(&gather, dy + i * pitch, row + b * 2 * NN_LANES, g->y.width);
+            nn_gather_row(&gather, dy + i * pitch, row + border + b * 2 * NN_LANES, g->y.width);
             weight += (int64_t)g->kernel * g->out.channels * lanes;
         }
         fold_row(g, row, dx, call->add[0], may_hang(g->x, 1, i));
@@ -609,6 +610,7 @@ static void backward_chunk(const struct nn_call *call, int chunk, int chunks, in
     descent_chunk_range(call->n, chunks, chunk, &begin, &end);
     memset(x_copy, 0, (size_t)g.x_copy * sizeof(float));
     memset(y_copy, 0, (size_t)g.y_copy * sizeof(float));
+    memset(row, 0, (size_t)g.fold_row * sizeof(float));
     memset(partial, 0, (size_t)g.partial * sizeof(float));
     for (int64_t s = begin; s < end; s++) {
         pad_gradient(call, &g, s, y_copy);
