@@ -20,8 +20,8 @@ BATCH, IMAGES = 128, 10000
 AUGMENT = "crop:pad=4+flip"
 WORKERS = (0, 1, 2)
 FORMS = ("pil", "tensor")
-GOALS = {"idx": 5, "cifar": 5, "folder": 1}  # times torchvision
-CONSUMERS = {"idx": ("mlp", "lenet5"), "cifar": ("resnet20",), "folder": ()}
+GOALS = {"idx": 5, "cifar": 5, "folder": 1, "uncached": 1}  # times torchvision
+CONSUMERS = {"idx": ("mlp", "lenet5"), "cifar": ("resnet20",), "folder": (), "uncached": ()}
 CONSUMED = 10  # times what training consumes
 
 
@@ -94,11 +94,11 @@ def training_speed(steps, network, seconds):
     return 64 * count / elapsed
 
 
-def time_set(name, path, sides, quiet, options):
+def time_set(name, paths, sides, quiet, options):
     descent, torch, steps = sides
-    ours = [Configuration(descent, path, workers, AUGMENT) for workers in WORKERS]
+    ours = [Configuration(descent, paths[0], workers, AUGMENT) for workers in WORKERS]
     theirs = [
-        Configuration(torch, path, workers, AUGMENT, form) for form in FORMS for workers in WORKERS
+        Configuration(torch, paths[1], workers, AUGMENT, form) for form in FORMS for workers in WORKERS
     ]
     ours, tried = quiet.watch(descent, lambda: choose(ours, options.slice))
     theirs, torch_tried = quiet.watch(torch, lambda: choose(theirs, options.slice))
@@ -180,14 +180,18 @@ def main():
     sides = descent, torch, steps
     report = {"descent": descent.ask("version"), "torch": torch.ask("version"), "machine": machine()}
     with tempfile.TemporaryDirectory() as folder:
-        paths = {"idx": options.idx}
+        paths = {"idx": (options.idx, options.idx)}
         if options.cifar:
-            paths |= {"cifar": options.cifar, "folder": folder}
+            paths |= {
+                "cifar": (options.cifar, options.cifar),
+                "folder": (folder, folder),
+                "uncached": (f"{folder}:cache=0", folder),
+            }
         paths = {name: path for name, path in paths.items() if name in (options.sets or GOALS)}
-        if "folder" in paths:
+        if paths.keys() & {"folder", "uncached"}:
             torch.ask("folder", options.cifar, folder, IMAGES)
         quiet = Quiet(sides)
-        report["sets"] = [time_set(name, path, sides, quiet, options) for name, path in paths.items()]
+        report["sets"] = [time_set(name, pair, sides, quiet, options) for name, pair in paths.items()]
         report["disturbance"] = quiet.report()
     for side in sides:
         side.close()
