@@ -2,6 +2,7 @@
  * (1 - x)^2 + 100 (y - x^2)^2 from (-1.2, 1), with the same counts of iterations and evaluations; the
  * backtracking search against optax there (vectors/make_searches.py); nonlinear conjugate gradients against
  * the linear ones on a quadratic. Built in float and in double. */
+#include "tests/optim/evidence.h"
 #include "tests/optim/problem.h"
 
 /* Rosenbrock's function. */
@@ -80,11 +81,11 @@ static void table_of_pytorch_is_reproduced(void **state)
         double iterations = state_number(optim, "lbfgs.progress", 0),
                evaluations = state_number(optim, "lbfgs.progress", 1);
         double off = fmax(fabs((double)v.x[0] - row->x), fabs((double)v.x[1] - row->y));
-        print_message("%-32s %d calls: %g iterations, %g evaluations, off by %.1e\n", row->spec, row->calls,
-                      iterations, evaluations, off);
         assert_true(off < (in_double ? 1e-11 : 2e-4));
         assert_true(iterations == row->iterations);
         assert_true(evaluations == row->evaluations);
+        evidence("lbfgs", row->spec, "PyTorch 1.13 on Rosenbrock, iterations and evaluations equal", 1,
+                 off);
         optim_free(optim);
     }
 }
@@ -99,7 +100,9 @@ static void backtracking_visits_the_points_of_optax(void **state)
     for (int i = 0; i < descent_json_count(rows); i++) {
         const struct descent_json *row = descent_json_at(rows, i);
         struct valley v;
-        struct optim *optim = begin(&v, descent_json_text(row, "spec", ""));
+        double worst = 0;
+        const char *spec = descent_json_text(row, "spec", "");
+        struct optim *optim = begin(&v, spec);
         for (int t = 1; t <= (in_double ? 200 : 8); t++) {
             evaluate(&v, &v.loss);
             assert_int_equal(optim_step(optim), DESCENT_OK);
@@ -108,10 +111,11 @@ static void backtracking_visits_the_points_of_optax(void **state)
                 double x;
                 assert_true(descent_json_as_number(descent_json_at(point, k), &x));
                 if (!(fabs((double)v.x[k] - x) < (in_double ? 1e-10 : 1e-5)))
-                    fail_msg("%s: after %d steps x[%d] is %.12g, not %.12g",
-                             descent_json_text(row, "spec", ""), t, k, (double)v.x[k], x);
+                    fail_msg("%s: after %d steps x[%d] is %.12g, not %.12g", spec, t, k, (double)v.x[k], x);
+                worst = fmax(worst, fabs((double)v.x[k] - x));
             }
         }
+        evidence("line_search", spec, "optax 0.2.8, backtracking on Rosenbrock", 1, worst);
         optim_free(optim);
     }
     descent_json_free(vectors);
@@ -164,7 +168,7 @@ static void linear_step(double *x, double *r, double *d)
 static void conjugate_gradients_are_the_linear_ones_on_a_quadratic(void **state)
 {
     struct bowl b = {.x = {0}};
-    double x[N] = {0}, r[N], d[N];
+    double x[N] = {0}, r[N], d[N], worst = 0;
     (void)state;
     struct descent_param param = {
         .name = "x", .rank = 1, .shape = {N}, .size = N, .value = b.x, .grad = b.grad};
@@ -178,10 +182,14 @@ static void conjugate_gradients_are_the_linear_ones_on_a_quadratic(void **state)
         bowl_evaluate(&b, &b.loss);
         assert_int_equal(optim_step(optim), DESCENT_OK);
         linear_step(x, r, d);
-        for (int i = 0; i < N; i++)
-            if (!(fabs((double)b.x[i] - x[i]) < (in_double ? 1e-6 : 1e-3)))
+        for (int i = 0; i < N; i++) {
+            worst = fmax(worst, fabs((double)b.x[i] - x[i]));
+            if (!(worst < (in_double ? 1e-6 : 1e-3)))
                 fail_msg("after %d steps x[%d] is %.9g, not %.9g", t, i, (double)b.x[i], x[i]);
+        }
     }
+    evidence("conjugate_gradient", "conjugate_gradient:curvature=1e-6",
+             "the linear method on a quadratic, where exact line searches make them one", N, worst);
     for (int i = 0; i < N; i++)
         assert_true(fabs(x[i] - ldexp(1, -i)) < 1e-12);
     optim_free(optim);
