@@ -159,7 +159,7 @@ NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool max
      * already. */
     const bool add = call->add[0],
                apart = !add && o->stride >= o->kernel && (padded == NN_LANES || padded == channels),
-               covered = o->stride == o->kernel && in.height == out.height * o->kernel &&
+               covered = o->stride == o->kernel && !o->padding && in.height == out.height * o->kernel &&
                          in.width == out.width * o->kernel;
     /* Windows of a row that are inside of it with what hangs over. */
     const ptrdiff_t room = pitch - padded - (size - 1) * channels;
