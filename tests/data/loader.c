@@ -2,6 +2,7 @@
  * resumed, errors wherever they happen. What augmentations do is in augment.c. */
 #include "tests/data/memory_set.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,42 @@
 #define OTHER_HALF "noise+trivial_augment+cutout:size=3+erasing+mixup+cutmix"
 
 enum { COUNT = 1001, SIDE = 9, SAMPLE = SIDE * SIDE * 3 };
+
+/* The linker sends the program's allocations through these. */
+static atomic_int allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+int __real_posix_memalign(void **memory, size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    allocations++;
+    return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    allocations++;
+    return __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+    allocations++;
+    return __real_realloc(memory, size);
+}
+
+int __wrap_posix_memalign(void **memory, size_t alignment, size_t size)
+{
+    allocations++;
+    return __real_posix_memalign(memory, alignment, size);
+}
 
 struct fixture {
     struct data_set *set;
@@ -441,6 +478,31 @@ static void repeated_samples_are_augmented_anew(void **state)
     data_free(set);
 }
 
+static void epochs_allocate_nothing(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    static const char *const specs[] = {THIS_HALF, OTHER_HALF};
+    int before = allocations;
+    for (int k = 0; k < 2 * (DATA_BALANCED + 1); k++)
+        for (int workers = 0; workers <= 2; workers++) {
+            struct data_loader *loader =
+                loader_new(view, (struct data_loader_options){.batch = 50,
+                                                              .order = (enum data_order)(k / 2),
+                                                              .workers = workers,
+                                                              .augment = specs[k % 2]});
+            struct data_batch batch;
+            assert_true(allocations > before); /* they are counted */
+            before = allocations;
+            for (int epoch = 0; epoch < 2; epoch++) {
+                data_loader_start(loader, epoch);
+                while (data_loader_next(loader, &batch) > 0)
+                    ;
+            }
+            assert_int_equal(allocations, before);
+            data_loader_free(loader);
+        }
+}
+
 static void loader_can_be_freed_at_any_moment(void **state)
 {
     const struct data_view *view = ((struct fixture *)*state)->view;
@@ -484,6 +546,7 @@ int main(void)
         cmocka_unit_test(balanced_epochs_give_every_class_the_same_share),
         cmocka_unit_test(images_are_mixed_with_their_successors),
         cmocka_unit_test(repeated_samples_are_augmented_anew),
+        cmocka_unit_test(epochs_allocate_nothing),
         cmocka_unit_test(loader_can_be_freed_at_any_moment),
         cmocka_unit_test(impossible_options_are_refused),
     };

@@ -175,6 +175,30 @@ static void any_number_of_threads_and_workers_gives_the_same_bits(void **state)
     }
 }
 
+/* Targets in shares go another way through the loss than classes do; with all in one share it is the same.
+ */
+static void mixing_trains_on_shares_and_is_judged_on_classes(void **state)
+{
+    (void)state;
+    struct path plain = path_of("unmixed"), whole = path_of("whole-shares"), mixed = path_of("mixed");
+    const char *model = "--model mlp:32 --epochs 3 --label-smoothing 0.1 --optimizer adam:lr=1e-2";
+    char text[200];
+    must_run(&plain, model);
+    snprintf(text, sizeof text, "%s --augment mixup:p=0", model);
+    must_run(&whole, text);
+    must_be_equal_files(&plain, &whole, "model.safetensors");
+    assert_true(event_number(&plain, "epoch", 2, "train_accuracy") ==
+                event_number(&whole, "epoch", 2, "train_accuracy"));
+    snprintf(text, sizeof text, "%s --augment flip+mixup:alpha=1+cutmix", model);
+    must_run(&mixed, text);
+    double plain_loss = event_number(&plain, "epoch", 2, "train_loss");
+    double mixed_loss = event_number(&mixed, "epoch", 2, "train_loss");
+    assert_true(mixed_loss > plain_loss + 0.1); /* no network can be sure of a mixture */
+    double accuracy = event_number(&mixed, "epoch", 2, "train_accuracy");
+    assert_true(accuracy > 0.2 && accuracy < event_number(&plain, "epoch", 2, "train_accuracy"));
+    assert_true(event_number(&mixed, "end", 0, "test_accuracy") > accuracy);
+}
+
 static void another_seed_gives_another_model(void **state)
 {
     (void)state;
@@ -486,6 +510,7 @@ int main(void)
         cmocka_unit_test(validation_part_judges_epochs_and_test_only_the_end),
         cmocka_unit_test(plateau_follows_the_validation_loss),
         cmocka_unit_test(any_number_of_threads_and_workers_gives_the_same_bits),
+        cmocka_unit_test(mixing_trains_on_shares_and_is_judged_on_classes),
         cmocka_unit_test(another_seed_gives_another_model),
         cmocka_unit_test(accumulated_passes_equal_the_whole_batch),
         cmocka_unit_test(groups_have_settings_of_their_own),
