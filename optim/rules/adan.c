@@ -2,7 +2,7 @@
  * gradient it averages how gradients change from step to step. Xie et al. 2022, arXiv:2208.06677. */
 #include "optim/rules/moments.h"
 
-enum { LR, BETA1, BETA2, BETA3, EPS, PROX, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
+enum { LR, BETA1, BETA2, BETA3, EPS, PROX, OPTAX, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
     [LR] = OPTIM_LR("1e-3", 3e-5, 3e-2),
@@ -12,6 +12,7 @@ static const struct descent_option options[] = {
     [BETA3] = OPTIM_RATE("beta3", "0.99", 0, 0, "decay rate of the second moment"),
     [EPS] = OPTIM_EPS("1e-8"),
     [PROX] = OPTIM_FLAG("prox", "yes", "decay after the step, by 1 / (1 + lr weight_decay)"),
+    [OPTAX] = OPTIM_FLAG("optax", "no", "weigh the change by 1 - beta2 in the step, as optax does"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 5e-3, 1),
     [DECAY_ALL] = OPTIM_DECAY_ALL,
 };
@@ -19,8 +20,8 @@ static const struct descent_option options[] = {
 /* The second moment's constants are those of beta3. INVERSE_: 1 / c1 and beta2 / c2. */
 enum { RATE_D = MORE, NEW_D, BEFORE, AHEAD, INVERSE_C1, AHEAD_C2 };
 
-/* m, D, n: averages of g, of g - p, of (g + b2 (g - p))^2, p being the gradient before.
- * d = (m / c1 + b2 D / c2) / (sqrt(n) / sqrt(c3) + eps) */
+/* m, D, n: averages of g, of g - p, of (g + a (g - p))^2, p being the gradient before, a beta2.
+ * d = (m / c1 + a D / c2) / (sqrt(n) / sqrt(c3) + eps) */
 OPTIM_INLINE descent_real rule(const descent_real *k, struct optim_element *e)
 {
     descent_real *m = &e->s[0], *change = &e->s[1], *n = &e->s[2], *p = &e->s[3];
@@ -41,13 +42,15 @@ static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number;
+        double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number,
+               ahead = t->hyper[OPTAX].number != 0 ? 1 - beta2 : beta2;
         set_moments(t, run, beta1, t->hyper[BETA3].number, t->hyper[EPS].number);
-        t->k[RATE_D] = t->k[AHEAD] = (descent_real)beta2;
+        t->k[RATE_D] = (descent_real)beta2;
+        t->k[AHEAD] = (descent_real)ahead;
         t->k[NEW_D] = (descent_real)(1 - beta2);
         t->k[BEFORE] = run->step == 1 ? 0 : 1;
         t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, run));
-        t->k[AHEAD_C2] = (descent_real)(beta2 / bias_correction(beta2, run));
+        t->k[AHEAD_C2] = (descent_real)(ahead / bias_correction(beta2, run));
         /* x <- (x - lr d) / (1 + lr decay), or x (1 - lr decay) - lr d */
         double decay = t->lr * t->decay, divisor = t->hyper[PROX].number != 0 ? 1 + decay : 1;
         t->lr /= divisor;
@@ -62,13 +65,15 @@ const struct optim_algorithm OPTIM_ALGORITHM(adan) = {
     .summary = "Adam with Nesterov's look ahead, made of the gradient's changes",
     .answers = OPTIM_RAVINES,
     .paper = "Xie et al. 2022, arXiv:2208.06677",
-    .formula = "h = g - the gradient before, 0 at t = 1\n"
-               "m <- beta1 m + (1 - beta1) g                  c1 = 1 - beta1^t\n"
-               "D <- beta2 D + (1 - beta2) h                  c2 = 1 - beta2^t\n"
-               "n <- beta3 n + (1 - beta3) (g + beta2 h)^2    c3 = 1 - beta3^t\n"
-               "x <- x - lr (m/c1 + beta2 D/c2) / (sqrt(n)/sqrt(c3) + eps)\n"
-               "x <- x / (1 + lr weight_decay); prox=no: x <- x (1 - lr weight_decay) before the step\n"
-               "The authors' and timm's form; optax multiplies D and h by 1 - beta2, another algorithm.\n",
+    .formula =
+        "h = g - the gradient before, 0 at t = 1\n"
+        "m <- beta1 m + (1 - beta1) g                  c1 = 1 - beta1^t\n"
+        "D <- beta2 D + (1 - beta2) h                  c2 = 1 - beta2^t\n"
+        "n <- beta3 n + (1 - beta3) (g + beta2 h)^2    c3 = 1 - beta3^t\n"
+        "x <- x - lr (m/c1 + beta2 D/c2) / (sqrt(n)/sqrt(c3) + eps)\n"
+        "x <- x / (1 + lr weight_decay); prox=no: x <- x (1 - lr weight_decay) before the step\n"
+        "The authors' and timm's form; with optax D and h are multiplied by 1 - beta2 in n and x, and\n"
+        "with prox=no it is optax's adan, another algorithm.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_OWN_DECAY,

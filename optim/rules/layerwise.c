@@ -9,7 +9,16 @@
 /* --- LARS --- */
 
 enum { LR };
-enum { LARS_MOMENTUM = 1, LARS_COEFFICIENT, LARS_EPS, LARS_ALWAYS, LARS_DECAY, LARS_DECAY_ALL, LARS_COUNT };
+enum {
+    LARS_MOMENTUM = 1,
+    LARS_COEFFICIENT,
+    LARS_EPS,
+    LARS_ALWAYS,
+    LARS_OPTAX,
+    LARS_DECAY,
+    LARS_DECAY_ALL,
+    LARS_COUNT
+};
 
 static const struct descent_option lars_options[] = {
     [LR] = OPTIM_LR("1", 3e-2, 30),
@@ -18,10 +27,13 @@ static const struct descent_option lars_options[] = {
         OPTIM_POSITIVE("coefficient", "1e-3", true, 0, 0, "a step's length, in norms of the layer"),
     [LARS_EPS] = OPTIM_POSITIVE("eps", "1e-8", true, 0, 0, "added to the denominator of the ratio"),
     [LARS_ALWAYS] = ALWAYS_ADAPT_OPTION,
+    [LARS_OPTAX] =
+        OPTIM_FLAG("optax", "no", "the norm of the sum, and lr inside the momentum, as in optax"),
     [LARS_DECAY] = OPTIM_WEIGHT_DECAY("1e-4", 1e-6, 1e-3),
     [LARS_DECAY_ALL] = OPTIM_DECAY_ALL,
 };
 
+/* g is g + l2 x. */
 OPTIM_INLINE void norm_terms(const descent_real *k, struct optim_element *e, double *term)
 {
     (void)k;
@@ -48,16 +60,23 @@ static void lars_loop(struct optim_part *part)
 
 static enum descent_status lars_step(struct optim_run *run)
 {
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->l2 = t->hyper[LARS_OPTAX].number != 0 ? t->decay : 0;
+    }
     optim_add_up(run, norm_loop);
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double size = sqrt(t->sums[0]), gradient = sqrt(t->sums[1]), ratio = 1;
-        if ((t->decay > 0 || t->hyper[LARS_ALWAYS].number != 0) && size > 0 && gradient > 0)
+        bool optax = t->hyper[LARS_OPTAX].number != 0;
+        if ((t->decay > 0 || optax || t->hyper[LARS_ALWAYS].number != 0) && size > 0 && gradient > 0)
             ratio = t->hyper[LARS_COEFFICIENT].number * size /
-                    (gradient + t->decay * size + t->hyper[LARS_EPS].number);
+                    (gradient + (t->decay - t->l2) * size + t->hyper[LARS_EPS].number);
+        double inside = optax ? ratio * t->lr : ratio;
         t->k[B1] = (descent_real)t->hyper[LARS_MOMENTUM].number;
-        t->grad_scale *= ratio;
-        t->l2 = ratio * t->decay;
+        t->grad_scale *= inside;
+        t->l2 = inside * t->decay;
+        t->lr = optax ? 1 : t->lr;
     }
     optim_for_parts(run, lars_loop);
     return DESCENT_OK;
@@ -68,11 +87,12 @@ const struct optim_algorithm OPTIM_ALGORITHM(lars) = {
     .summary = "momentum with each layer's step in proportion to its weights",
     .answers = OPTIM_LAYERS,
     .paper = "You et al. 2017, arXiv:1708.03888",
-    .formula = "r = coefficient |x| / (|g| + weight_decay |x| + eps), norms of the layer; 1 if one is 0\n"
-               "b <- momentum b + r (g + weight_decay x)\n"
-               "x <- x - lr b\n"
-               "r = 1 where weight decay is 0, unless always_adapt. timm's form; optax takes the norm of\n"
-               "the sum g + weight_decay x, and has lr inside the momentum.\n",
+    .formula =
+        "r = coefficient |x| / (|g| + weight_decay |x| + eps), norms of the layer; 1 if one is 0\n"
+        "b <- momentum b + r (g + weight_decay x)\n"
+        "x <- x - lr b\n"
+        "r = 1 where weight decay is 0, unless always_adapt. timm's form; with optax r is always\n"
+        "coefficient |x| / (|g + weight_decay x| + eps), b <- momentum b + lr r (...), x <- x - b.\n",
     .options = lars_options,
     .option_count = LARS_COUNT,
     .decay = OPTIM_OWN_DECAY,
