@@ -461,6 +461,7 @@ static const char *const elsewhere[][2] = {
     {"line_search", "searches.c: optax's points"},
     {"conjugate_gradient", "searches.c: linear conjugate gradients where the function is quadratic"},
     {"distributed_shampoo", "matrix.c: AdamW's and Shampoo's steps"},
+    {"kfac", "kfac.c: the linear system that its steps solve; Newton's method"},
 };
 
 /* What outside implementations say of an algorithm: rows that no simple rule passes, and rows of PyTorch's,

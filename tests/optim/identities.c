@@ -174,10 +174,10 @@ static void group_with_the_same_values_changes_nothing(void **state)
 /* These look at whole tensors, or add up over the model in the order of its tensors. */
 static bool sees_tensors(const char *name)
 {
-    static const char *const names[] = {"lars",      "lamb",        "novograd",     "adamp",
-                                        "adafactor", "dadapt_adam", "dadapt_sgd",   "stable_adamw",
-                                        "prodigy",   "dog",         "shampoo",      "distributed_shampoo",
-                                        "soap",      "muon",        "muon_airbench"};
+    static const char *const names[] = {"lars",      "lamb",        "novograd",      "adamp",
+                                        "adafactor", "dadapt_adam", "dadapt_sgd",    "stable_adamw",
+                                        "prodigy",   "dog",         "shampoo",       "distributed_shampoo",
+                                        "soap",      "muon",        "muon_airbench", "kfac"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(names[i], name) == 0)
             return true;

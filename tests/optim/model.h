@@ -107,6 +107,25 @@ static inline enum descent_status model_sampled_gradient(void *context, double *
     return DESCENT_OK;
 }
 
+/* The weights are layers without a bias; a layer's factors are diagonal. */
+static inline enum descent_status model_layer_factors(void *context, int i, struct optim_layer *layer,
+                                                      descent_real *a, descent_real *s)
+{
+    const struct model *m = context;
+    for (int j = 0; j < m->optimized_count; j++) {
+        const struct descent_param *param = &m->optimized[j];
+        if (param->kind != DESCENT_WEIGHT || param->rank != 2 || i-- > 0)
+            continue;
+        *layer = (struct optim_layer){j, -1, param->shape[1], param->shape[0]};
+        for (int64_t k = 0; a && k < layer->inputs * layer->inputs; k++)
+            a[k] = k % (layer->inputs + 1) ? 0 : (descent_real)(1 + m->t);
+        for (int64_t k = 0; s && k < layer->outputs * layer->outputs; k++)
+            s[k] = k % (layer->outputs + 1) ? 0 : (descent_real)model_strength(k);
+        return DESCENT_OK;
+    }
+    return DESCENT_NOT_FOUND;
+}
+
 static inline struct optim *model_optim_of(struct model *m, const char *spec, struct descent_param *params,
                                            int count)
 {
@@ -120,7 +139,8 @@ static inline struct optim *model_optim_of(struct model *m, const char *spec, st
                                             .evaluate = model_evaluate,
                                             .hessian_vector = model_hessian_vector,
                                             .gauss_newton_vector = model_hessian_vector,
-                                            .sampled_gradient = model_sampled_gradient};
+                                            .sampled_gradient = model_sampled_gradient,
+                                            .layer_factors = model_layer_factors};
     optim_set_objective(optim, &m->objective);
     return optim;
 }

@@ -164,9 +164,10 @@ static void check_decay(const char *spec, bool small)
 
 /* What makes decay the only thing that moves a tensor. */
 static const char *const quiet[][2] = {
-    {"asgd", "lambda=0"},     /* a decay of its own besides, of all parameters */
-    {"yogi", "initial=0"},    /* moments that are not zero at first */
-    {"dadapt_sgd", "d0=0.1"}, /* these begin with steps that float hardly sees */
+    {"kfac", "decay_after=0"}, /* hundreds of steps without decay */
+    {"asgd", "lambda=0"},      /* a decay of its own besides, of all parameters */
+    {"yogi", "initial=0"},     /* moments that are not zero at first */
+    {"dadapt_sgd", "d0=0.1"},  /* these begin with steps that float hardly sees */
     {"dadapt_adam", "d0=0.1"}, {"prodigy", "d0=0.1"}, {"dog", "first_step=0.1"},
 };
 
