@@ -358,10 +358,10 @@ static enum descent_status open_cifar(const struct data_request *request, struct
 }
 
 const struct data_format data_format_cifar = {
-    .name = "cifar",
-    .expects = "CIFAR-10 or CIFAR-100, binary version: its directory or its .tar.gz",
-    .options = options,
-    .option_count = sizeof options / sizeof *options,
+    .info = {.name = "cifar",
+             .summary = "CIFAR-10 or CIFAR-100, binary version: its directory or its .tar.gz",
+             .options = options,
+             .option_count = sizeof options / sizeof *options},
     .recognize = recognize,
     .open = open_cifar,
 };

@@ -40,10 +40,18 @@ struct data_set;
  *     $XDG_CACHE_HOME/descent/WHAT            ~/.cache where XDG_CACHE_HOME is not set
  *     /usr/share/datasets/WHAT                where Debian's dataset-* packages put them
  *
- * The first of them that exists is read; samples stay bytes in memory, 1 byte a pixel and channel. IDX
- * directories hold train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
- * t10k-labels-idx1-ubyte, also spelled with .idx3- and .idx1-, plain or gzipped. DESCENT_NOT_FOUND lists
- * the places searched; DESCENT_BAD_FORMAT and DESCENT_MISMATCH name the file, what it holds and what was
+ * The first of them that exists is read, whatever of these its content is, plain or gzipped:
+ *
+ *     IDX files       train-images-idx3-ubyte and three more, as MNIST, Fashion-MNIST, KMNIST, QMNIST and
+ *                     EMNIST come, of any element type, 1 to 4 dimensions, spelled with -idx3- or .idx3-
+ *     CIFAR           cifar-10-batches-bin or cifar-100-binary, or their .tar.gz as it is
+ *     .npy files      x_train.npy, y_train.npy, x_test.npy, y_test.npy
+ *     pictures        CLASS/NAME.png, .jpg or .bmp, in train/ and test/ or split here
+ *
+ * Options of a format follow a colon: "photos:size=64,gray", "cifar-100:labels=coarse"; data_format lists
+ * them. A path that exists is taken as it is, colon and all. Samples stay bytes, 1 a pixel and channel;
+ * values that a byte does not keep are refused, and so are regression targets. DESCENT_NOT_FOUND lists the
+ * places searched; DESCENT_BAD_FORMAT and DESCENT_MISMATCH name the file, what it holds and what was
  * expected. On failure *set is NULL.
  *
  * The classes of a directory that is named like a known data set are that set's; other sets have as many
@@ -100,6 +108,17 @@ struct data_known {
 };
 
 const struct data_known *data_known(int *count);
+
+/* What a path may hold. */
+struct data_format_info {
+    const char *name;    /* "cifar" */
+    const char *summary; /* "CIFAR-10 or CIFAR-100, binary version: its directory or its .tar.gz" */
+    const struct descent_option *options;
+    int option_count;
+};
+
+/* The i-th from 0, NULL past the end. */
+const struct data_format_info *data_format(int i);
 
 /* A view: some of the samples of one part, in the order of the files. data_view_train and data_view_test
  * see the whole part. NULL when out of memory. */

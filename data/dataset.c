@@ -28,6 +28,11 @@ static const struct data_format *const formats[] = {
 
 enum { FORMATS = sizeof formats / sizeof *formats };
 
+const struct data_format_info *data_format(int i)
+{
+    return i >= 0 && i < FORMATS ? &formats[i]->info : NULL;
+}
+
 static bool exists(const char *path)
 {
     struct stat about;
@@ -88,11 +93,12 @@ static enum descent_status read_options(const struct data_format *format, const 
     enum descent_status status = descent_spec_parse(spec_text, &spec);
     if (status != DESCENT_OK)
         return status;
-    snprintf(what, sizeof what, "data format %s", format->name);
+    snprintf(what, sizeof what, "data format %s", format->info.name);
     if (spec.count > 1)
         status = descent_fail(DESCENT_BAD_ARGUMENT, "data options '%s': unexpected '+'", text);
     else
-        status = descent_spec_read(&spec.part[0], what, format->options, format->option_count, values);
+        status =
+            descent_spec_read(&spec.part[0], what, format->info.options, format->info.option_count, values);
     descent_spec_free(&spec);
     return status;
 }
@@ -105,14 +111,14 @@ static enum descent_status open_parts(struct data_request *request, const char *
     for (int i = 0; i < FORMATS; i++) {
         if (!formats[i]->recognize(request->path))
             continue;
-        assert(formats[i]->option_count <= DATA_FORMAT_OPTIONS);
+        assert(formats[i]->info.option_count <= DATA_FORMAT_OPTIONS);
         enum descent_status status = read_options(formats[i], options, values);
         return status == DESCENT_OK ? formats[i]->open(request, parts) : status;
     }
     char expected[1024] = "";
     for (int i = 0; i < FORMATS; i++)
         snprintf(expected + strlen(expected), sizeof expected - strlen(expected), "%s%s", i ? "; or " : "",
-                 formats[i]->expects);
+                 formats[i]->info.summary);
     return descent_fail(DESCENT_NOT_FOUND, "%s: no data found there; expected %s", request->path, expected);
 }
 

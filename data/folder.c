@@ -610,10 +610,11 @@ static bool recognize(const char *path)
 }
 
 const struct data_format data_format_folder = {
-    .name = "folder",
-    .expects = "a folder of pictures CLASS/NAME.png, .jpg or .bmp, or two of them named train and test",
-    .options = options,
-    .option_count = OPTIONS,
+    .info = {.name = "folder",
+             .summary =
+                 "a folder of pictures CLASS/NAME.png, .jpg or .bmp, or two of them named train and test",
+             .options = options,
+             .option_count = OPTIONS},
     .recognize = recognize,
     .open = open_folder,
 };

@@ -258,11 +258,11 @@ static enum descent_status open_directory(const struct data_request *request, st
 }
 
 const struct data_format data_format_idx = {
-    .name = "idx",
-    .expects = "a directory of IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-               "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz",
-    .options = options,
-    .option_count = sizeof options / sizeof *options,
+    .info = {.name = "idx",
+             .summary = "a directory of IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+                        "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, plain or .gz",
+             .options = options,
+             .option_count = sizeof options / sizeof *options},
     .recognize = recognize,
     .open = open_directory,
 };

@@ -211,8 +211,8 @@ static enum descent_status open_directory(const struct data_request *request, st
 }
 
 const struct data_format data_format_npy = {
-    .name = "npy",
-    .expects = "a directory of NumPy arrays x_train.npy, y_train.npy, x_test.npy and y_test.npy",
+    .info = {.name = "npy",
+             .summary = "a directory of NumPy arrays x_train.npy, y_train.npy, x_test.npy and y_test.npy"},
     .recognize = recognize,
     .open = open_directory,
 };

@@ -70,10 +70,7 @@ struct data_request {
 };
 
 struct data_format {
-    const char *name;
-    const char *expects; /* what a path must hold, for messages */
-    const struct descent_option *options;
-    int option_count;
+    struct data_format_info info;
     bool (*recognize)(const char *path);
 
     /* Fills in `parts`, which holds an arena and nothing else. On failure the caller frees what it holds,

@@ -17,6 +17,7 @@ build   module   nettle       nettle-dev             nettle-devel         nettle
 build   header   stb/stb_image.h  libstb-dev         stb_image-devel      stb          -
 build   module   jansson      libjansson-dev         jansson-devel        jansson      jansson
 test    command  clang        clang                  clang                clang        llvm
+test    command  curl         curl                   curl                 curl         curl
 test    module   cmocka       libcmocka-dev          libcmocka-devel      cmocka       cmocka
 format  command  clang-format-14  clang-format-14    -                    -            -
 images  file     /usr/share/datasets/fashion-mnist  dataset-fashion-mnist  -  -        -

@@ -37,7 +37,7 @@ struct row {
 
 static const struct row rows[] = {
     {"What to train", "data", "NAME|PATH", TEXT, AT(config.data), "fashion-mnist", 0, 0,
-     "data set: a name that 'train list datasets' shows, or the path of one; options follow a colon"},
+     "data set: a name that 'train list datasets' shows, or a path of what 'train list formats' shows"},
     {NULL, "skip-bad", NULL, YES, AT(config.skip_bad), NULL, 0, 0,
      "leave out and count images that cannot be decoded (default: stop at them)"},
     {NULL, "augment", "SPEC", TEXT, AT(config.augment), NULL, 0, 0,

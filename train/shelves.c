@@ -139,6 +139,19 @@ static bool get_data(int i, struct entry *entry)
     return true;
 }
 
+static bool get_format(int i, struct entry *entry)
+{
+    const struct data_format_info *info = data_format(i);
+    if (info)
+        *entry = (struct entry){.name = info->name,
+                                .summary = info->summary,
+                                .notes = {"recognized by content; options follow the path: --data "
+                                          "PATH:key=value"},
+                                .options = info->options,
+                                .option_count = info->option_count};
+    return info != NULL;
+}
+
 static bool get_augmentation(int i, struct entry *entry)
 {
     const struct data_augmentation_info *info = data_augmentation(i);
@@ -165,6 +178,7 @@ static const struct shelf table[] = {
     {"wrappers", "optimizer wrapper", get_wrapper},
     {"schedules", "schedule", get_schedule},
     {"datasets", "dataset", get_data},
+    {"formats", "format", get_format},
     {"augmentations", "augmentation", get_augmentation},
     {"initializers", "initializer", get_initializer},
 };

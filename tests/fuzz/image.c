@@ -31,6 +31,7 @@ static void check(const uint8_t *data, size_t size)
         decoder = data_decoder_new(1, DATA_DECODER_SECONDS);
     const struct data_image_size wanted = {SIDE, SIDE, 3, (enum data_fit)(size % 3)};
     uint8_t pixels[SIDE * SIDE * 3 + GUARD];
+    char problem[DATA_IMAGE_PROBLEM] = "";
     char digest[DATA_MD5_TEXT];
     int height, width;
     memset(pixels, 77, sizeof pixels);
@@ -39,6 +40,8 @@ static void check(const uint8_t *data, size_t size)
     for (int i = 0; i < GUARD; i++)
         fuzz_expect(pixels[SIDE * SIDE * 3 + i] == 77);
     fuzz_expect(strlen(digest) == DATA_MD5_TEXT - 1);
+    bool whole = data_image_check(data, size, problem); /* here, too, where libFuzzer sees its coverage */
+    fuzz_expect(whole == !*problem && (whole || status));
     if (status)
         fuzz_expect(strstr(descent_error(), path));
     else if (data_decoder_measure(decoder, path, &height, &width) == DESCENT_OK)
