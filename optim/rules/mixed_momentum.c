@@ -147,7 +147,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(aggmo) = {
     .paper = "Lucas et al. 2018, arXiv:1804.00325",
     .formula = "g <- g + weight_decay x\n"
                "b_i <- beta_i b_i + g for each of the K betas\n"
-               "x <- x - lr/K (b_1 + ... + b_K)\n",
+               "x <- x - lr/K (b_1 + ... + b_K)\n"
+               "For lenet5 with batches of 64: lr=0.01.\n",
     .options = aggmo_options,
     .option_count = AGGMO_HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,

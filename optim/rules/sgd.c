@@ -95,7 +95,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(sgd) = {
     .answers = OPTIM_NOISE,
     .paper = "Robbins & Monro 1951, A stochastic approximation method",
     .formula = "g <- g + weight_decay x\n"
-               "x <- x - lr g\n",
+               "x <- x - lr g\n"
+               "For lenet5 with batches of 64: lr=0.1.\n",
     .decay = OPTIM_COUPLED,
     SGD_RULE(sgd_options),
 };
@@ -108,7 +109,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(momentum) = {
     .formula = "g <- g + weight_decay x\n"
                "b <- g in the first step, then momentum b + (1 - dampening) g\n"
                "x <- x - lr b\n"
-               "PyTorch's form: the first step copies g, and a changed lr applies to the whole of b.\n",
+               "PyTorch's form: the first step copies g, and a changed lr applies to the whole of b.\n"
+               "For lenet5 with batches of 64: lr=0.02.\n",
     .decay = OPTIM_COUPLED,
     SGD_RULE(momentum_options),
 };
@@ -121,7 +123,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(nesterov) = {
     .formula = "g <- g + weight_decay x\n"
                "b <- g in the first step, then momentum b + g\n"
                "x <- x - lr (g + momentum b)\n"
-               "PyTorch's form; that of Keras, with lr inside b, is the same while lr is constant.\n",
+               "PyTorch's form; that of Keras, with lr inside b, is the same while lr is constant.\n"
+               "For lenet5 with batches of 64: lr=0.02.\n",
     .decay = OPTIM_COUPLED,
     SGD_RULE(nesterov_options),
 };
@@ -134,7 +137,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(sgdw) = {
     .formula = "x <- x (1 - lr weight_decay), lr as scheduled\n"
                "b <- g in the first step, then momentum b + (1 - dampening) g\n"
                "x <- x - lr b, or x - lr (g + momentum b) with nesterov\n"
-               "timm's form: decay times lr, before the step, and no momentum unless asked.\n",
+               "timm's form: decay times lr, before the step, and no momentum unless asked.\n"
+               "For lenet5 with batches of 64: lr=0.1.\n",
     .decay = OPTIM_DECOUPLED,
     SGD_RULE(sgdw_options),
 };
