@@ -82,6 +82,7 @@ static const struct tier_row {
     {2, "Distributed Shampoo", "distributed_shampoo"},
     {2, "SOAP", "soap"},
     {2, "K-FAC", "kfac"},
+    {2, "K-FAC", "kfac"},
     {2, "AdaHessian", "adahessian"},
     {2, "Sophia-G", "sophia_g"},
     /* Without a learning rate */
