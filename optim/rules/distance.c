@@ -212,7 +212,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(dadapt_adam) = {
                "d <- max(d, min(r / ((1 - b) |s|_1), d growth)), over all tensors\n"
                "x <- x (1 - l weight_decay) - m / (sqrt(v) + eps)\n"
                "The authors' form; optax corrects the bias. Where d grows past what the network bears\n"
-               "(lenet5 stays at chance), growth=1.02 slows it down, as the authors advise.\n",
+               "(lenet5 stays at chance), growth=1.02 slows it down, as the authors advise.\n"
+               "For lenet5 with batches of 64: growth=1.02.\n",
     .options = dadapt_options,
     .option_count = DADAPT_COUNT,
     .decay = OPTIM_OWN_DECAY,
@@ -319,7 +320,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(dadapt_sgd) = {
                "s <- s + l g\n"
                "d <- max(d, min(2 r / |s|, d growth)), over all tensors\n"
                "x <- momentum x + (1 - momentum) (x0 - s)\n"
-               "The authors' form.\n",
+               "The authors' form. Like dadapt_adam it may want growth=1.02, and momentum.\n"
+               "For lenet5 with batches of 64: momentum=0.9,growth=1.02.\n",
     .options = descent_options,
     .option_count = DESCENT_COUNT,
     .decay = OPTIM_COUPLED,

@@ -6,8 +6,8 @@
 #define BETA_OPTION                                                                                        \
     {                                                                                                      \
         .name = "beta", .type = DESCENT_OPTION_REAL, .initial = "0.9", .max = 1, .open_min = true,         \
-        .help = "how far y is from z towards the average x", .search_min = 0.5, .search_max = 0.98,        \
-        .search_log = true                                                                                 \
+        .open_max = true, .help = "how far y is from z towards the average x", .search_min = 0.5,          \
+        .search_max = 0.98, .search_log = true                                                             \
     }
 #define POWER_OPTION                                                                                       \
     OPTIM_POSITIVE("r", "0", false, 0, 0,                                                                  \
