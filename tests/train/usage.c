@@ -50,6 +50,7 @@ static void wrong_options_exit_2_and_name_what_was_expected(void **state)
         {"list models lenet", "unknown model 'lenet'; did you mean 'lenet5'?"},
         {"list model", "unknown list 'model'; did you mean 'models'?"},
         {"list models lenet5 now", "unexpected argument 'now'"},
+        {"list wrappers lokahead", "unknown optimizer wrapper 'lokahead'; did you mean 'lookahead'?"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         must_fail(2, wrong[i].message, "%s", wrong[i].arguments);
@@ -216,6 +217,12 @@ static void help_and_lists_come_from_the_tables(void **state)
         {"list", "initializers:"},
         {"list optimizers", "adamw"},
         {"list optimizers adamw", "Loshchilov"},
+        {"list optimizers muon", "parameters that it does not take are stepped by adamw"},
+        {"list optimizers sps", "needs more than a gradient: the loss\n"},
+        {"list optimizers dog", "evaluated and saved are other weights than those trained"},
+        {"list wrappers", "lookahead"},
+        {"list wrappers sam", "momentum:lr=0.1+sam"},
+        {"list wrappers --markdown", "\n### ema\n"},
         {"list models mlp", "256/128"},
         {"list schedules warmup", "options"},
         {"list schedules cosine", "\n  |            ****"},
