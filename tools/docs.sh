@@ -21,9 +21,9 @@ done >"$made/names"
 
 # Lines of subject, form, oracle, results, precision, worst error, separated by tabs.
 export DESCENT_EVIDENCE="$made/lines"
-cd "$source/tests"
 for test in "$@"; do
-    "$test" >"$made/log" 2>&1 || { cat "$made/log"; exit 1; }
+    test=$(realpath "$test")
+    (cd "$source/tests" && "$test") >"$made/log" 2>&1 || { cat "$made/log"; exit 1; }
 done
 
 # A page with a row for each subject, form and oracle, in the order of names; fails if a name has none.
