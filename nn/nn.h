@@ -330,14 +330,35 @@ void nn_feed(nn_plan *plan, const nn_node *input, const void *data);
  * on labels out of range. */
 enum descent_status nn_forward(nn_plan *plan, int n);
 
+/* A layer y = W a + b, once for each position of its output: dense (one position), or conv2d without
+ * groups; one that is trained and shares its parameters with no other layer. */
+struct nn_linear_layer {
+    int weight, bias; /* places among nn_params; bias -1 if there is none */
+    struct nn_shape in, out;
+    int kernel, stride, padding, dilation; /* dense: 1, 1, 0, 1 */
+    /* For a visitor: n samples of the layer's input and of the gradient with respect to its output, NHWC.
+     */
+    int n;
+    const float *x, *dy;
+};
+
+/* The i-th of a training plan; false past the end. */
+bool nn_linear_layer(const nn_plan *plan, int i, struct nn_linear_layer *layer);
+
 struct nn_backward_options {
     nn_plan *plan;
     double scale; /* default 1 */
     bool clear;   /* as after nn_clear_gradients, and without its pass over memory */
+    /* Backward from this node instead of the loss: n samples of the gradient with respect to it (NHWC).
+     * Whatever leads to the loss must go through it. */
+    const nn_node *from;
+    const float *gradient;
+    void (*visit)(void *context, int i, const struct nn_linear_layer *layer); /* each of them; or NULL */
+    void *context;
 };
 
 /* Adds the gradient of (scale times) the mean loss of the last nn_forward to the parameters' grad. Once
- * after each nn_forward. */
+ * after each nn_forward. A parameter whose grad is NULL meanwhile is left out. */
 #define nn_backward(...) nn_backward_with((struct nn_backward_options){.plan = __VA_ARGS__})
 enum descent_status nn_backward_with(struct nn_backward_options options);
 
@@ -360,6 +381,7 @@ int nn_count_correct(const nn_plan *plan, const nn_node *logits, const int32_t *
 /* Dropout masks are a function of (seed, step): a training plan counts its nn_forward calls from 0. Set it
  * to resume, or to repeat a step. */
 void nn_set_step(nn_plan *plan, uint64_t step);
+uint64_t nn_step(const nn_plan *plan); /* of the next nn_forward */
 
 /* While true, nn_forward in training leaves running statistics alone: for evaluating the same objective
  * again. */

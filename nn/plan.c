@@ -329,6 +329,28 @@ static void find_first_uses(nn_plan *plan)
     }
 }
 
+/* Whether the step is a layer that nn_linear_layer lists. */
+static bool is_linear(const nn_plan *plan, const struct nn_step *step)
+{
+    bool conv2d = !strcmp(step->op->name, "conv2d");
+    if (!step->has_backward || (!conv2d && strcmp(step->op->name, "dense") != 0) ||
+        (conv2d && ((const struct nn_conv2d_options *)step->node->options)->groups != 1) ||
+        !plan->graph->param[step->node->param[0]].grad)
+        return false;
+    for (int s = 0; s < plan->step_count; s++)
+        if (&plan->step[s] != step && plan->step[s].node->param_count > 0 &&
+            plan->step[s].node->param[0] == step->node->param[0])
+            return false;
+    return true;
+}
+
+static void number_linear_layers(nn_plan *plan)
+{
+    int count = 0;
+    for (int s = 0; s < plan->step_count; s++)
+        plan->step[s].linear = is_linear(plan, &plan->step[s]) ? count++ : NN_NONE;
+}
+
 static void *memory_of(const nn_plan *plan, int buffer)
 {
     return buffer == NN_NONE ? NULL : plan->buffer[buffer].memory;
@@ -395,6 +417,7 @@ static bool compile(struct compiler *c)
         return false;
     find_first_uses(plan);
     prepare_calls(plan);
+    number_linear_layers(plan);
     return true;
 }
 

@@ -31,6 +31,7 @@ struct nn_step {
     int scratch[NN_MAX_INPUTS]; /* where dx goes first when it must be added and the operator cannot add */
     bool add[NN_MAX_INPUTS];
     bool first[NN_MAX_PARAMS]; /* no step runs backward earlier that has this parameter too */
+    int linear;                /* its place among the linear layers (nn_linear_layer), or NN_NONE */
     int saved, packed, forward_workspace, backward_workspace;
     uint64_t version[NN_MAX_PARAMS]; /* of the parameters when they were packed */
     struct nn_call call;

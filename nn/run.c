@@ -19,6 +19,11 @@ void nn_set_step(nn_plan *plan, uint64_t step)
     plan->next_step = step;
 }
 
+uint64_t nn_step(const nn_plan *plan)
+{
+    return plan->next_step;
+}
+
 void nn_hold_statistics(nn_plan *plan, bool hold)
 {
     plan->hold_statistics = hold;
@@ -193,10 +198,92 @@ static void run_backward(nn_plan *plan, int s, bool clear)
         poison(plan, 2 * plan->step_count - s);
 }
 
+static struct nn_linear_layer layer_of(const struct nn_step *step)
+{
+    const struct nn_node *node = step->node;
+    struct nn_linear_layer layer = {.weight = node->param[0],
+                                    .bias = node->param_count > 1 ? node->param[1] : -1,
+                                    .in = step->call.in,
+                                    .out = step->call.out,
+                                    .kernel = 1,
+                                    .stride = 1,
+                                    .dilation = 1,
+                                    .n = step->call.n,
+                                    .x = step->call.x[0],
+                                    .dy = step->call.dy};
+    if (!strcmp(step->op->name, "conv2d")) {
+        const struct nn_conv2d_options *o = node->options;
+        layer.kernel = o->kernel;
+        layer.stride = o->stride;
+        layer.padding = o->padding;
+        layer.dilation = o->dilation;
+    }
+    return layer;
+}
+
+bool nn_linear_layer(const nn_plan *plan, int i, struct nn_linear_layer *layer)
+{
+    for (int s = 0; s < plan->step_count && i >= 0; s++)
+        if (plan->step[s].linear == i) {
+            *layer = layer_of(&plan->step[s]);
+            layer->n = 0;
+            layer->x = layer->dy = NULL;
+            return true;
+        }
+    return false;
+}
+
+/* Shows a linear layer to the visitor; a fused ReLU has not masked dy yet, and may do so again. */
+static void visit(const struct nn_step *step, const struct nn_backward_options *options)
+{
+    int64_t count = step->call.n * nn_size(step->call.out);
+    for (int64_t i = 0; i < count && step->relu; i++)
+        step->call.dy[i] = step->call.y[i] > 0 ? step->call.dy[i] : 0;
+    struct nn_linear_layer layer = layer_of(step);
+    options->visit(options->context, step->linear, &layer);
+}
+
+/* The step from which gradients come when they begin at a node: the one that makes it. A step after it may
+ * lead to the loss through that node alone, one before it must lead to that node. */
+static int producer_of(const nn_plan *plan, const nn_node *from)
+{
+    int producer = plan->step_count - 1, own = buffer_of(plan, plan->gradient, from);
+    while (producer >= 0 && plan->step[producer].out != from)
+        producer--;
+    if (producer < 0 || own == NN_NONE)
+        return NN_NONE;
+    for (int s = producer + 1; s < plan->step_count; s++)
+        for (int i = 0; i < plan->step[s].input_count && plan->step[s].has_backward; i++) {
+            const nn_node *input = plan->step[s].input[i];
+            bool after = false;
+            for (int k = producer + 1; k < s; k++)
+                after |= plan->step[k].out == input;
+            if (!after && input != from && plan->gradient[input->index] != NN_NONE)
+                return NN_NONE;
+        }
+    return producer;
+}
+
+/* Puts the gradients where backward begins; *last is the step that runs first. */
+static enum descent_status seed(nn_plan *plan, const struct nn_backward_options *options, int *last)
+{
+    const nn_node *from = options->from ? options->from : plan->options.loss;
+    double scale = options->scale != 0 ? options->scale : 1;
+    int64_t count = plan->n * nn_size(from->shape);
+    *last = plan->step_count - 1;
+    if (options->from && (*last = producer_of(plan, from)) == NN_NONE)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "nn_backward: not all that leads to the loss goes through '%s'", from->name);
+    float *gradient = (void *)plan->buffer[plan->gradient[from->index]].memory;
+    for (int64_t i = 0; i < count; i++)
+        gradient[i] =
+            options->from ? (float)(scale * (double)options->gradient[i]) : (float)(scale / plan->n);
+    return DESCENT_OK;
+}
+
 enum descent_status nn_backward_with(struct nn_backward_options options)
 {
     nn_plan *plan = options.plan;
-    double scale = options.scale != 0 ? options.scale : 1;
     if (!plan->options.training || !plan->options.loss)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "nn_backward: the plan was not compiled for training with a loss");
@@ -205,16 +292,18 @@ enum descent_status nn_backward_with(struct nn_backward_options options)
     for (int i = 0; i < plan->graph->param_count && options.clear; i++)
         if (!plan->reached[i])
             clear_gradient(&plan->graph->param[i]);
-    int seed = plan->gradient[plan->options.loss->index];
-    if (seed == NN_NONE) /* everything is frozen */
+    if (plan->gradient[plan->options.loss->index] == NN_NONE) /* everything is frozen */
         return DESCENT_OK;
-    float *gradient = (void *)plan->buffer[seed].memory;
-    for (int i = 0; i < plan->n; i++)
-        gradient[i] = (float)(scale / plan->n);
-    for (int s = plan->step_count - 1; s >= 0; s--)
-        if (plan->step[s].has_backward)
-            run_backward(plan, s, options.clear);
-    return DESCENT_OK;
+    int last;
+    enum descent_status status = seed(plan, &options, &last);
+    for (int s = last; s >= 0 && !status; s--) {
+        if (!plan->step[s].has_backward)
+            continue;
+        if (options.visit && plan->step[s].linear != NN_NONE)
+            visit(&plan->step[s], &options);
+        run_backward(plan, s, options.clear);
+    }
+    return status;
 }
 
 double nn_loss(const nn_plan *plan)

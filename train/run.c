@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "models/models.h"
+#include "train/objective.h"
 #include "train/rundir.h"
 
 #include <math.h>
@@ -26,6 +27,12 @@ struct run {
     nn_node *input, *labels, *targets, *logits; /* targets: of mixed images, or NULL */
     nn_plan *train_plan, *eval_plan;
     struct optim *optim;
+    struct objective *objective;      /* where the optimizer needs more than gradients, or NULL ... */
+    struct data_loader *again_loader; /* ... which reads a step's passes again, if it has several */
+    struct {
+        int epoch, passes, samples; /* samples: of the last pass */
+        int64_t position;           /* the training loader's, before the first pass */
+    } current;                      /* step */
     struct rundir *rundir;
     bool *loaded;
     float *statistics; /* running statistics of training, while others are in their place */
@@ -40,13 +47,13 @@ struct tally {
 /* ---- Setting up ---- */
 
 static struct data_loader *new_loader(const struct run *run, const struct data_view *view, int batch,
-                                      bool training)
+                                      bool training, int workers)
 {
     const struct train_config *config = run->config;
     const struct data_loader_options options = {.batch = batch,
                                                 .order = training ? config->order : DATA_IN_ORDER,
                                                 .seed = config->seed,
-                                                .workers = config->workers,
+                                                .workers = workers,
                                                 .augment = training ? config->augment : NULL};
     return data_loader_new(view, &options);
 }
@@ -102,12 +109,13 @@ static enum descent_status open_data(struct run *run)
     status = resolve_batch(run);
     if (status != DESCENT_OK)
         return status;
-    run->train_loader = new_loader(run, run->train, start->micro_batch, true);
+    run->train_loader = new_loader(run, run->train, start->micro_batch, true, config->workers);
     if (!run->train_loader)
         return DESCENT_BAD_ARGUMENT;
-    run->test_loader = new_loader(run, run->test, config->eval_batch, false);
+    run->test_loader = new_loader(run, run->test, config->eval_batch, false, config->workers);
     if (run->validation)
-        run->validation_loader = new_loader(run, run->validation, config->eval_batch, false);
+        run->validation_loader =
+            new_loader(run, run->validation, config->eval_batch, false, config->workers);
     bool made = run->test_loader && (run->validation_loader || !run->validation);
     return made ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }
@@ -214,6 +222,58 @@ static enum descent_status set_schedule(struct run *run)
     return status;
 }
 
+static void feed(struct run *run, nn_plan *plan, const struct data_batch *batch)
+{
+    nn_feed(plan, run->input, batch->x);
+    nn_feed(plan, run->labels, batch->labels);
+    if (batch->targets)
+        nn_feed(plan, run->targets, batch->targets);
+}
+
+/* A pass of the current step for the objective. What a step of one pass was fed is still there. */
+static enum descent_status feed_again(void *context, int pass, int *n)
+{
+    struct run *run = context;
+    struct data_batch batch;
+    *n = run->current.samples;
+    if (run->current.passes == 1)
+        return DESCENT_OK;
+    if (pass == 0) {
+        data_loader_start(run->again_loader, run->current.epoch - 1);
+        enum descent_status status = data_loader_seek(run->again_loader, run->current.position);
+        if (status != DESCENT_OK)
+            return status;
+    }
+    *n = data_loader_next(run->again_loader, &batch);
+    if (*n <= 0)
+        return DESCENT_IO_ERROR;
+    feed(run, run->train_plan, &batch);
+    return DESCENT_OK;
+}
+
+static enum descent_status set_objective(struct run *run)
+{
+    const struct train_start *start = &run->start;
+    const struct objective_options options = {.graph = run->graph,
+                                              .plan = run->train_plan,
+                                              .output = run->logits,
+                                              .loss = OBJECTIVE_SOFTMAX,
+                                              .batch = start->micro_batch,
+                                              .seed = run->config->seed,
+                                              .needs = optim_needs(run->optim),
+                                              .feed = feed_again,
+                                              .context = run};
+    if (!options.needs)
+        return DESCENT_OK;
+    run->objective = objective_new(&options);
+    if (start->micro_batch < start->batch)
+        run->again_loader = new_loader(run, run->train, start->micro_batch, true, 0);
+    if (!run->objective || (start->micro_batch < start->batch && !run->again_loader))
+        return DESCENT_OUT_OF_MEMORY;
+    optim_set_objective(run->optim, objective_served(run->objective));
+    return DESCENT_OK;
+}
+
 static enum descent_status make_optimizer(struct run *run)
 {
     int count;
@@ -226,6 +286,8 @@ static enum descent_status make_optimizer(struct run *run)
     enum descent_status status = set_groups(run);
     if (status == DESCENT_OK)
         status = set_schedule(run);
+    if (status == DESCENT_OK)
+        status = set_objective(run);
     return status == DESCENT_OK ? optim_clip(run->optim, run->config->clip) : status;
 }
 
@@ -252,11 +314,13 @@ static void tear_down(struct run *run)
 {
     rundir_close(run->rundir);
     optim_free(run->optim);
+    objective_free(run->objective);
     nn_plan_free(run->eval_plan);
     nn_plan_free(run->train_plan);
     nn_graph_free(run->graph);
     data_loader_free(run->validation_loader);
     data_loader_free(run->test_loader);
+    data_loader_free(run->again_loader);
     data_loader_free(run->train_loader);
     data_view_free(run->validation);
     data_view_free(run->test);
@@ -278,10 +342,7 @@ static enum descent_status forward(struct run *run, nn_plan *plan, struct data_l
     *n = data_loader_next(loader, &batch);
     if (*n <= 0)
         return *n == 0 ? DESCENT_OK : DESCENT_IO_ERROR;
-    nn_feed(plan, run->input, batch.x);
-    nn_feed(plan, run->labels, batch.labels);
-    if (batch.targets)
-        nn_feed(plan, run->targets, batch.targets);
+    feed(run, plan, &batch);
     enum descent_status status = nn_forward(plan, *n);
     if (status != DESCENT_OK)
         return status;
@@ -408,9 +469,16 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
 {
     struct tally tally = {0};
     enum descent_status status = DESCENT_OK;
+    run->current.epoch = step->epoch;
+    run->current.passes = 0;
+    run->current.position = data_loader_position(run->train_loader);
+    if (run->objective)
+        objective_begin(run->objective);
     while (status == DESCENT_OK && tally.samples < size) {
         int n;
         status = forward(run, run->train_plan, run->train_loader, &tally, &n);
+        run->current.passes++;
+        run->current.samples = n;
         step->loss = tally.loss / (double)tally.samples;
         if (status == DESCENT_OK && !isfinite(step->loss))
             status = diverged(run, step);
@@ -423,6 +491,8 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
     epoch->correct += tally.correct;
     epoch->samples += tally.samples;
 
+    if (run->objective)
+        objective_end(run->objective, run->current.passes, tally.samples, step->loss);
     status = optim_step(run->optim);
     step->grad_norm = optim_gradient_norm(run->optim);
     if (status == DESCENT_DIVERGED)
