@@ -17,8 +17,9 @@ enum descent_purpose {
     DESCENT_RANDOM_DROPOUT,  /* masks; stream = step and layer */
     DESCENT_RANDOM_AUGMENT,
     DESCENT_RANDOM_TEST,
-    DESCENT_RANDOM_PROBE,  /* signs; seed = hash of a parameter's name, stream = step */
-    DESCENT_RANDOM_LABELS, /* drawn from a model's predictions; stream = pass */
+    DESCENT_RANDOM_PROBE,   /* signs; seed = hash of a parameter's name, stream = step */
+    DESCENT_RANDOM_LABELS,  /* drawn from a model's predictions; stream = pass */
+    DESCENT_RANDOM_SURFACE, /* noise on a surface's gradient; stream = step */
 };
 
 /* A source is a value: copy it freely. `next` is the position of the sequential calls below. */

@@ -140,7 +140,7 @@ static enum descent_status draw(const struct search *search, int64_t steepest, b
         "'loss', '' using 1:3 every ::%lld::%lld with lines lw 2 lc rgb '#0072b2' title 'smoothed'\n",
         1.5 * search->smooth[begin], search->rate[steepest], search->rate[steepest], search->rate[steepest],
         search->rate[steepest], (long long)begin + 1, (long long)end, (long long)begin + 1, (long long)end);
-    return plot_draw(search->out, "lr-find", script, drawn);
+    return plot_draw(search->out, "lr-find", PLOT_SVG, 800, 500, script, drawn);
 }
 
 static enum descent_status report(const struct search *search, const char *optimizer)

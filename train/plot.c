@@ -28,7 +28,8 @@ static bool run_gnuplot(const char *directory, const char *file)
     return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-enum descent_status plot_draw(const char *directory, const char *name, const char *script, bool *drawn)
+enum descent_status plot_draw(const char *directory, const char *name, enum plot_format format, int width,
+                              int height, const char *script, bool *drawn)
 {
     char path[PATH_MAX], file[NAME_MAX];
     struct descent_file out;
@@ -38,8 +39,10 @@ enum descent_status plot_draw(const char *directory, const char *name, const cha
     enum descent_status status = descent_file_create(&out, path);
     if (status != DESCENT_OK)
         return status;
-    fprintf(out.stream, "set terminal svg size 800,500 background '#ffffff'\nset output '%s.svg'\n%s", name,
-            script);
+    fprintf(out.stream, "set terminal %s size %d,%d %s\nset output '%s.%s'\n%s",
+            format == PLOT_SVG ? "svg" : "gif", width, height,
+            format == PLOT_SVG ? "background '#ffffff'" : "animate delay 8", name,
+            format == PLOT_SVG ? "svg" : "gif", script);
     status = descent_file_commit(&out);
     *drawn = status == DESCENT_OK && run_gnuplot(directory, file);
     return status;
