@@ -353,7 +353,8 @@ static void begin_script(struct script *script, const struct surface *s)
         "color(i) = int(word('0xd55e00 0x0072b2 0x009e73 0xcc79a7 0xe69f00 0x56b4e9 0xf0e442 0x000000 "
         "0x999999 0x882255 0x117733 0x332288', i + 1))\n"
         "set palette defined (0 '#33415c', 0.4 '#8fa3bf', 1 '#f4f2ec')\nunset colorbox\n"
-        "set xlabel 'x'\nset ylabel 'y'\nset title '%s' noenhanced\nset key below noenhanced\n",
+        "set xlabel 'x'\nset ylabel 'y'\nset title '%s' noenhanced\nset key at screen 0.99, screen 0.92 "
+        "right top samplen 2 noenhanced\n",
         s->name);
 }
 
@@ -370,7 +371,8 @@ static void add_paths(struct script *script, const struct request *request, cons
 }
 
 static const char from_above[] =
-    "set view map\nset contour base\nset cntrparam levels 16\nset cntrlabel onecolor\n";
+    "set lmargin at screen 0.07\nset rmargin at screen 0.75\nset bmargin at screen 0.1\nset tmargin at "
+    "screen 0.93\nset view map\nset contour base\nset cntrparam levels 16\nset cntrlabel onecolor\n";
 static const char ground[] =
     "splot 'grid.csv' skip 1 using 1:2:(0):(h($3)) with image nocontour notitle, \\\n"
     "  '' skip 1 using 1:2:(h($3)) with lines nosurface lc rgb '#80ffffff' lw 0.5 notitle";
