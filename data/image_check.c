@@ -43,11 +43,28 @@ static bool check_png(const uint8_t *file, size_t size, char *problem)
     }
 }
 
+/* The tables of a DHT segment: a number, the codes of each length 1 .. 16, a value each. stb_image 2.27
+ * writes past its arrays for more than 256 codes. */
+static bool check_huffman(const uint8_t *file, size_t at, size_t length, char *problem)
+{
+    enum { COUNTS = 16, MOST = 256 };
+    for (const uint8_t *table = file + at, *end = table + length; table < end;) {
+        size_t codes = 0, left = (size_t)(end - table);
+        for (size_t i = 1; i <= COUNTS && i < left; i++)
+            codes += table[i];
+        if (codes > MOST || left < 1 + COUNTS + codes)
+            return PROBLEM("JPEG Huffman table at byte %zu has %zu codes in %zu bytes, expected at most %d",
+                           (size_t)(table - file), codes, left, MOST);
+        table += 1 + COUNTS + codes;
+    }
+    return true;
+}
+
 /* Segments of marker, length and content; the scans' entropy-coded data, in which 0xFF is followed by 0 or
  * a restart marker; at the end EOI. */
 static bool check_jpeg(const uint8_t *file, size_t size, char *problem)
 {
-    enum { TEM = 0x01, RST0 = 0xD0, RST7 = 0xD7, EOI = 0xD9, SOS = 0xDA, MARKER = 0xFF };
+    enum { TEM = 0x01, DHT = 0xC4, RST0 = 0xD0, RST7 = 0xD7, EOI = 0xD9, SOS = 0xDA, MARKER = 0xFF };
     size_t at = 2;
     while (size - at >= 2) {
         if (file[at] != MARKER)
@@ -66,6 +83,8 @@ static bool check_jpeg(const uint8_t *file, size_t size, char *problem)
         if (length < 2 || length > size - at - 2)
             return PROBLEM("ends at byte %zu, the JPEG segment %02x at byte %zu promises %zu bytes", size,
                            marker, at, length);
+        if (marker == DHT && !check_huffman(file, at + 4, length - 2, problem))
+            return false;
         at += 2 + length;
         while (marker == SOS && size - at >= 2 &&
                (file[at] != MARKER || file[at + 1] == 0 || file[at + 1] == MARKER ||

@@ -167,6 +167,10 @@ static void truncated_and_damaged_pictures_are_errors(void **state)
                  "neither PNG, JPEG nor BMP");
     EXPECT_ERROR(decoder, scratch_file("gif", "GIF89a-----------", 17), "neither PNG, JPEG nor BMP");
     EXPECT_ERROR(decoder, "fuzz/corpus/image/../idx/images", "neither PNG");
+    static const uint8_t huffman[] = {0xFF, 0xD8, 0xFF, 0xC4, 0, 19, 0, 255, 2, 0, 0, 0,    0,
+                                      0,    0,    0,    0,    0, 0,  0, 0,   0, 0, 0, 0xFF, 0xD9};
+    EXPECT_ERROR(decoder, scratch_file("huffman.jpg", huffman, sizeof huffman), "Huffman table at byte 6",
+                 "257 codes");
     const struct data_image_size other = {HEIGHT, WIDTH + 1, 3, DATA_FIT_EXACT};
     uint8_t pixels[BYTES + 3 * HEIGHT];
     assert_int_equal(data_decoder_read(decoder, color, &other, pixels, NULL), DESCENT_BAD_FORMAT);

@@ -111,6 +111,11 @@ static void run_directory_holds_configuration_events_and_model(void **state)
     assert_true(descent_json_number(descent_json_get(json, "data"), "train_count", NAN) == SMALL_TRAIN);
     assert_true(descent_json_number(descent_json_get(json, "model"), "parameters", NAN) ==
                 785 * 32 + 33 * 10);
+    assert_true(descent_json_number(descent_json_get(json, "data"), "skipped", NAN) == 0);
+    const struct descent_json *file =
+        descent_json_at(descent_json_get(descent_json_get(json, "data"), "files"), 0);
+    assert_string_equal(descent_json_text(file, "name", ""), "train-images-idx3-ubyte");
+    assert_int_equal(strlen(descent_json_text(file, "md5", "")), 32);
     assert_non_null(strstr(descent_json_text(build, "linalg", ""), "BLAS"));
     assert_true(*descent_json_text(build, "commit", "") && *descent_json_text(build, "compiler", ""));
     descent_json_free(json);
