@@ -63,8 +63,8 @@ static const struct row rows[] = {
      "leave out an epoch's last batch where it is short"},
     {NULL, "keep-last", NULL, NO, AT(config.drop_last), NULL, 0, 0, "train on it too (the default)"},
     {NULL, "order", "HOW", ORDER, AT(config.order), "shuffled", 0, 0,
-     "what an epoch takes: fixed, shuffled, replacement (each image drawn from all), balanced (all classes "
-     "equally often)"},
+     "of an epoch: fixed, shuffled, replacement (each image drawn from all), balanced (as many of each "
+     "class)"},
     {NULL, "clip", "NORM", REAL, AT(config.clip), "0", 0, INFINITY,
      "scale gradients down to this global norm; 0: off"},
     {NULL, "group", "PATTERN:SET", TEXTS, AT(config.group), NULL, 0, 0,
@@ -77,7 +77,7 @@ static const struct row rows[] = {
     {NULL, "label-smoothing", "E", REAL, AT(config.label_smoothing), "0", 0, 1,
      "share of the target spread over all classes, in training"},
     {NULL, "seed", "N", SEED, AT(config.seed), "1", 0, LARGEST_SEED,
-     "of initial weights, order, split and dropout; same seed, same bits"},
+     "of initial weights, order, split, augmentation and dropout; same seed, same bits"},
     {NULL, "threads", "N", COUNT, AT(config.threads), NULL, 1, DESCENT_MAX_THREADS,
      "never changes a result (default: the CPUs it may use)"},
     {NULL, "workers", "N", COUNT, AT(config.workers), "1", 0, DATA_MAX_WORKERS,
