@@ -460,6 +460,8 @@ static const char *const elsewhere[][2] = {
     {"lbfgs", "searches.c: PyTorch's points and counts"},
     {"line_search", "searches.c: optax's points"},
     {"conjugate_gradient", "searches.c: linear conjugate gradients where the function is quadratic"},
+    {"newton_cg", "searches.c: Newton's step, solved for"},
+    {"hessian_free", "searches.c: the damped Gauss-Newton step, solved for"},
     {"distributed_shampoo", "matrix.c: AdamW's and Shampoo's steps"},
     {"kfac", "kfac.c: the linear system that its steps solve; Newton's method"},
 };

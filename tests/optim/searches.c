@@ -195,12 +195,71 @@ static void conjugate_gradients_are_the_linear_ones_on_a_quadratic(void **state)
     optim_free(optim);
 }
 
+/* The bowl's Hessian is diag(1, 2, 4, ...). */
+static enum descent_status bowl_product(void *context, const descent_real *const *v,
+                                        descent_real *const *product)
+{
+    (void)context;
+    for (int i = 0; i < N; i++)
+        product[0][i] = (descent_real)ldexp((double)v[0][i], i);
+    return DESCENT_OK;
+}
+
+static enum descent_status bowl_sampled(void *context, double *batch)
+{
+    struct bowl *b = context;
+    for (int i = 0; i < N; i++)
+        b->grad[i] = (descent_real)sqrt(ldexp(1, i));
+    *batch = 1;
+    return DESCENT_OK;
+}
+
+/* A step of the bowl from 0. */
+static struct bowl bowl_step(const char *spec)
+{
+    struct bowl b = {.x = {0}};
+    struct descent_param param = {
+        .name = "x", .rank = 1, .shape = {N}, .size = N, .value = b.x, .grad = b.grad};
+    const struct optim_objective objective = {.context = &b,
+                                              .loss = bowl_loss,
+                                              .evaluate = bowl_evaluate,
+                                              .hessian_vector = bowl_product,
+                                              .gauss_newton_vector = bowl_product,
+                                              .sampled_gradient = bowl_sampled};
+    struct optim *optim = optim_new(spec, &param, 1);
+    if (!optim)
+        fail_msg("%s", descent_error());
+    optim_set_objective(optim, &objective);
+    bowl_evaluate(&b, &b.loss);
+    assert_int_equal(optim_step(optim), DESCENT_OK);
+    optim_free(optim);
+    return b;
+}
+
+/* (H + damping I)^-1 of the gradient, which is -1 in each element; weight decay 0.5 adds 0.5 to H. */
+static void newton_steps_solve_the_linear_system(void **state)
+{
+    (void)state;
+    struct bowl exact = bowl_step("newton_cg"), decayed = bowl_step("newton_cg:weight_decay=0.5"),
+                damped = bowl_step("hessian_free:damping=3"),
+                both = bowl_step("hessian_free:damping=3,weight_decay=0.5");
+    for (int i = 0; i < N; i++) {
+        double curvature = ldexp(1, i);
+        /* Newton-CG stops at half of the gradient's norm at the latest. */
+        assert_true(fabs((double)exact.x[i] * curvature - 1) <= 0.5 * sqrt(N));
+        assert_true(fabs((double)decayed.x[i] * (curvature + 0.5) - 1) <= 0.5 * sqrt(N));
+        assert_true(fabs((double)damped.x[i] - 1 / (curvature + 3)) < (in_double ? 1e-12 : 1e-6));
+        assert_true(fabs((double)both.x[i] - 1 / (curvature + 3.5)) < (in_double ? 1e-12 : 1e-6));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_of_pytorch_is_reproduced),
         cmocka_unit_test(backtracking_visits_the_points_of_optax),
         cmocka_unit_test(conjugate_gradients_are_the_linear_ones_on_a_quadratic),
+        cmocka_unit_test(newton_steps_solve_the_linear_system),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
