@@ -248,6 +248,20 @@ static void malformed_batch_names_file_and_record(void **state)
     EXPECT_ERROR(DESCENT_BAD_FORMAT, path, "class name 0", "control character of code 7");
 }
 
+/* A tar archive of one member whose header promises so many bytes, in octal. */
+static void promise(struct bytes *tar, const char size[12])
+{
+    struct bytes content = records(2, 7, 1);
+    *tar = (struct bytes){0};
+    add_member(tar, "other", '0', &content);
+    memcpy(tar->at + 124, size, 11);
+    memset(tar->at + 148, ' ', 8);
+    unsigned sum = 0;
+    for (int i = 0; i < TAR_BLOCK; i++)
+        sum += tar->at[i];
+    sprintf((char *)tar->at + 148, "%06o", sum);
+}
+
 static void malformed_archive_names_member_and_offset(void **state)
 {
     (void)state;
@@ -281,16 +295,15 @@ static void malformed_archive_names_member_and_offset(void **state)
     write_file("archive", "a.tar", &tar);
     EXPECT_ERROR(DESCENT_NOT_FOUND, path, "test.bin is missing in the archive");
 
-    tar = (struct bytes){0};
-    add_member(&tar, "other", '0', &train);
-    memcpy(tar.at + 124, "77777777777", 11);
-    memcpy(tar.at + 148, "        ", 8);
-    unsigned sum = 0;
-    for (int i = 0; i < TAR_BLOCK; i++)
-        sum += tar.at[i];
-    sprintf((char *)tar.at + 148, "%06o", sum);
+    promise(&tar, "77777777777");
     write_file("archive", "a.tar", &tar);
     EXPECT_ERROR(DESCENT_BAD_FORMAT, path, "tar header at byte 0", "promises 8589934591 bytes");
+
+    promise(&tar, "00006000000"); /* 1.5 MiB, which the file then has */
+    write_file("archive", "a.tar", &tar);
+    assert_int_equal(truncate(path, 1 << 21), 0);
+    EXPECT_ERROR(DESCENT_BAD_FORMAT, path, "other in ", "1572864 bytes",
+                 "no part of CIFAR-10 or CIFAR-100");
 }
 
 static void every_truncation_of_an_archive_is_an_error(void **state)
