@@ -25,7 +25,7 @@ for cc in gcc clang; do
         # shellcheck disable=SC2086 # lists of options
         $cc $strict $cflags -fsyntax-only header.c
     done
-    for example in my_network predict_one; do
+    for example in my_network predict_one rosenbrock; do
         # shellcheck disable=SC2086
         $cc $strict $cflags -o $example "$source/examples/$example.c" $libs
     done
@@ -40,3 +40,7 @@ train=$(find "$place/installed" -path '*/bin/train')
 "$train" --quiet --data "$sample" --model mlp:64 --epochs 2 --out run
 ./predict_one run/model.safetensors 0 "$sample" | tee said
 grep -q '^predicted: .*; labeled: ankle boot$' said
+./rosenbrock | tee said
+grep -q '^x 1\.0000  y 1\.0000 ' said
+./rosenbrock adam:lr=0.01 5000 | tee said
+grep -q '^x 1\.00' said
