@@ -251,6 +251,8 @@ static void newton_steps_solve_the_linear_system(void **state)
         assert_true(fabs((double)damped.x[i] - 1 / (curvature + 3)) < (in_double ? 1e-12 : 1e-6));
         assert_true(fabs((double)both.x[i] - 1 / (curvature + 3.5)) < (in_double ? 1e-12 : 1e-6));
     }
+    evidence("newton_cg", "newton_cg", "Newton's linear system, to half of the gradient's norm", 0, 0);
+    evidence("hessian_free", "hessian_free", "the damped Gauss-Newton system, solved", 0, 0);
 }
 
 int main(void)
