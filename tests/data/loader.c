@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* A spec has at most eight parts. */
 #define THIS_HALF  "crop+flip+alternating_flip+vertical_flip+rotate+affine+jitter+mixup"
@@ -406,6 +407,48 @@ static void balanced_epochs_give_every_class_the_same_share(void **state)
     data_free(set);
 }
 
+/* The pictures of an epoch, each at the place of its sample; `order` says which sample comes when. */
+static void pictures(const struct data_view *view, struct data_loader_options options, int64_t epoch,
+                     const int64_t order[COUNT], float to[COUNT][SAMPLE])
+{
+    struct data_loader *loader = loader_new(view, options);
+    struct data_batch batch;
+    int place = 0;
+    data_loader_start(loader, epoch);
+    while (data_loader_next(loader, &batch) > 0)
+        for (int i = 0; i < batch.n; i++)
+            memcpy(to[order[place++]], batch.x + (size_t)i * SAMPLE, SAMPLE * sizeof(float));
+    assert_int_equal(place, COUNT);
+    data_loader_free(loader);
+}
+
+static void augmentation_is_a_function_of_seed_epoch_and_sample(void **state)
+{
+    const struct fixture *fixture = *state;
+    static float expected[COUNT][SAMPLE], other[COUNT][SAMPLE];
+    int64_t shuffled[COUNT], in_order[COUNT];
+    struct data_loader_options options = {.batch = 64, .order = DATA_SHUFFLED, .seed = 3};
+    struct data_loader *loader = loader_new(fixture->view, options);
+    read_epoch(fixture, loader, 5, shuffled);
+    data_loader_free(loader);
+    for (int i = 0; i < COUNT; i++)
+        in_order[i] = i;
+
+    options.augment = "crop+flip+noise";
+    pictures(fixture->view, options, 5, shuffled, expected);
+    options.batch = 10;
+    options.order = DATA_IN_ORDER;
+    pictures(fixture->view, options, 5, in_order, other);
+    assert_memory_equal(other, expected, sizeof expected);
+    pictures(fixture->view, options, 6, in_order, other);
+    for (int i = 0; i < COUNT; i++)
+        assert_memory_not_equal(other[i], expected[i], sizeof expected[i]);
+    options.seed = 4;
+    pictures(fixture->view, options, 5, in_order, other);
+    for (int i = 0; i < COUNT; i++)
+        assert_memory_not_equal(other[i], expected[i], sizeof expected[i]);
+}
+
 /* Whatever the batches: mixtures of each image with its successor in the epoch, the last with the first. */
 static void images_are_mixed_with_their_successors(void **state)
 {
@@ -478,6 +521,25 @@ static void repeated_samples_are_augmented_anew(void **state)
     data_free(set);
 }
 
+/* Workers have all the time they want to get too far ahead. */
+static void batch_is_left_alone_until_the_next_call(void **state)
+{
+    const struct data_view *view = ((struct fixture *)*state)->view;
+    static float copy[20 * SAMPLE];
+    for (int workers = 1; workers <= 3; workers++) {
+        struct data_loader *loader =
+            loader_new(view, (struct data_loader_options){.batch = 20, .workers = workers});
+        for (int i = 0; i < 8; i++) {
+            struct data_batch batch;
+            assert_int_equal(data_loader_next(loader, &batch), 20);
+            memcpy(copy, batch.x, sizeof copy);
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+            assert_memory_equal(batch.x, copy, sizeof copy);
+        }
+        data_loader_free(loader);
+    }
+}
+
 static void epochs_allocate_nothing(void **state)
 {
     const struct data_view *view = ((struct fixture *)*state)->view;
@@ -544,8 +606,10 @@ int main(void)
         cmocka_unit_test(unreadable_sample_is_reported_in_its_turn_whoever_met_it),
         cmocka_unit_test(with_replacement_samples_repeat_and_every_one_comes_in_time),
         cmocka_unit_test(balanced_epochs_give_every_class_the_same_share),
+        cmocka_unit_test(augmentation_is_a_function_of_seed_epoch_and_sample),
         cmocka_unit_test(images_are_mixed_with_their_successors),
         cmocka_unit_test(repeated_samples_are_augmented_anew),
+        cmocka_unit_test(batch_is_left_alone_until_the_next_call),
         cmocka_unit_test(epochs_allocate_nothing),
         cmocka_unit_test(loader_can_be_freed_at_any_moment),
         cmocka_unit_test(impossible_options_are_refused),
