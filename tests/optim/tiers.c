@@ -83,6 +83,8 @@ static const struct tier_row {
     {2, "SOAP", "soap"},
     {2, "K-FAC", "kfac"},
     {2, "K-FAC", "kfac"},
+    {2, "Hessian-free", "hessian_free"},
+    {2, "Newton-CG", "newton_cg"},
     {2, "AdaHessian", "adahessian"},
     {2, "Sophia-G", "sophia_g"},
     /* Without a learning rate */
