@@ -99,9 +99,12 @@ struct optim_part {
     double sums[OPTIM_SUMS]; /* for optim_add_up */
 };
 
-/* Loops that wrappers share: the evaluation of values that are nobody's average, and (for
- * optim_for_tensors) that sums are of the gradient as it stands. */
-void optim_evaluate_as_is(struct optim_part *part);
+/* Of all tensors: the slot becomes the values; and for `evaluation`, what is evaluated becomes the slot, or
+ * with a negative slot the values as they are. */
+void optim_keep_values(struct optim_run *run, int slot);
+void optim_evaluate_slot(struct optim_run *run, int slot);
+
+/* For optim_for_tensors, in a wrapper: has optim_add_up see gradients as they stand. */
 void optim_plain_gradient(struct optim_tensor *tensor);
 
 /* Runs `loop` on pieces that cover all tensors, in parallel. They depend on the tensors' sizes alone. */

@@ -507,11 +507,23 @@ void optim_plain_gradient(struct optim_tensor *tensor)
 
 /* --- Weights to evaluate with. --- */
 
-void optim_evaluate_as_is(struct optim_part *part)
+static void copy_tensors(struct optim_run *run, int slot, bool evaluation)
 {
-    const struct optim_tensor *t = part->tensor;
-    for (int64_t i = part->begin; i < part->end; i++)
-        t->evaluation[i] = t->param->value[i];
+    for (int i = 0; i < run->count; i++) {
+        const struct optim_tensor *t = run->tensor[i];
+        const descent_real *from = evaluation && slot >= 0 ? t->slot[slot] : t->param->value;
+        memcpy(evaluation ? t->evaluation : t->slot[slot], from, (size_t)t->param->size * sizeof *from);
+    }
+}
+
+void optim_keep_values(struct optim_run *run, int slot)
+{
+    copy_tensors(run, slot, false);
+}
+
+void optim_evaluate_slot(struct optim_run *run, int slot)
+{
+    copy_tensors(run, slot, true);
 }
 
 /* The outermost wrapper that has such weights, or NULL. */

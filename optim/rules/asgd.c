@@ -45,16 +45,9 @@ static enum descent_status step(struct optim_run *run)
     return DESCENT_OK;
 }
 
-static void copy_mean(struct optim_part *part)
-{
-    const struct optim_tensor *t = part->tensor;
-    for (int64_t i = part->begin; i < part->end; i++)
-        t->evaluation[i] = t->slot[0][i];
-}
-
 static void evaluation(struct optim_run *run)
 {
-    optim_for_parts(run, run->step > 0 ? copy_mean : optim_evaluate_as_is);
+    optim_evaluate_slot(run, run->step > 0 ? 0 : -1);
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(asgd) = {

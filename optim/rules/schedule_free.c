@@ -115,29 +115,20 @@ static enum descent_status adamw_step(struct optim_run *run)
     return DESCENT_OK;
 }
 
-/* x = y + (1 - 1/beta) (z - y) */
+/* x = y + (1 - 1/beta) (z - y). Where lr has been 0 so far, z is not there yet, and x is y. */
 static void find_x(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
-    descent_real away = (descent_real)(1 - 1 / t->hyper[BETA].number);
+    const struct average *average = t->own;
+    descent_real away = (descent_real)(average->weights > 0 ? 1 - 1 / t->hyper[BETA].number : 0);
     const descent_real *y = t->param->value, *z = t->slot[0];
     for (int64_t i = part->begin; i < part->end; i++)
         t->evaluation[i] = y[i] + away * (z[i] - y[i]);
 }
 
-/* Where lr has been 0 so far, z is not there yet. */
-static void find_x_or_y(struct optim_part *part)
-{
-    const struct average *average = part->tensor->own;
-    if (average->weights > 0)
-        find_x(part);
-    else
-        optim_evaluate_as_is(part);
-}
-
 static void evaluation(struct optim_run *run)
 {
-    optim_for_parts(run, find_x_or_y);
+    optim_for_parts(run, find_x);
 }
 
 #define AVERAGE_FORMULA                                                                                    \

@@ -15,26 +15,14 @@ static void average_part(struct optim_part *part)
         average[i] += share * (value[i] - average[i]);
 }
 
-/* ... which is exact if all of it is new. */
-static void copy_part(struct optim_part *part)
-{
-    const struct optim_tensor *t = part->tensor;
-    for (int64_t i = part->begin; i < part->end; i++)
-        t->slot[0][i] = t->param->value[i];
-}
-
 static void join_average(struct optim_run *run, double share)
 {
     for (int i = 0; i < run->count; i++)
         run->tensor[i]->k[NEW] = (descent_real)share;
-    optim_for_parts(run, share == 1 ? copy_part : average_part);
-}
-
-static void evaluate_part(struct optim_part *part)
-{
-    const struct optim_tensor *t = part->tensor;
-    for (int64_t i = part->begin; i < part->end; i++)
-        t->evaluation[i] = t->slot[0][i];
+    if (share == 1)
+        optim_keep_values(run, 0);
+    else
+        optim_for_parts(run, average_part);
 }
 
 /* --- Exponential. --- */
@@ -61,7 +49,7 @@ static enum descent_status ema_step(struct optim_run *run)
 
 static void ema_evaluation(struct optim_run *run)
 {
-    optim_for_parts(run, run->step > 0 ? evaluate_part : optim_evaluate_as_is);
+    optim_evaluate_slot(run, run->step > 0 ? 0 : -1);
 }
 
 const struct optim_algorithm OPTIM_WRAPPER(ema) = {
@@ -124,7 +112,7 @@ static enum descent_status swa_step(struct optim_run *run)
 static void swa_evaluation(struct optim_run *run)
 {
     const int64_t *averaged = run->tensor[0]->own;
-    optim_for_parts(run, *averaged > 0 ? evaluate_part : optim_evaluate_as_is);
+    optim_evaluate_slot(run, *averaged > 0 ? 0 : -1);
 }
 
 const struct optim_algorithm OPTIM_WRAPPER(swa) = {
