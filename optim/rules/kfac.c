@@ -350,7 +350,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(kfac) = {
         "b <- momentum b + nu V + weight_decay x, decay only after decay_after steps\n"
         "x <- x - lr b\n"
         "Parameters of no such layer: plain momentum. The form of alecwangcq/KFAC-Pytorch; the paper\n"
-        "adapts damping and momentum, and takes the inverse of A + pi sqrt(damping) I and S likewise.\n",
+        "adapts damping and momentum, and takes the inverse of A + pi sqrt(damping) I and S likewise.\n"
+        "For lenet5 with batches of 64: damping=0.03.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,

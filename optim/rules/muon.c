@@ -193,7 +193,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(muon) = {
                "s = sqrt(max(1, rows/columns)), or 0.2 sqrt(max(rows, columns)) if "
                "adjust=match_rms_adamw\n" MATRICES_FORMULA
                "PyTorch's form, in float where PyTorch rounds to bfloat16. Jordan's is lr=0.02,add_eps,\n"
-               "weight_decay=0; his code takes a convolution's s from its last two axes, so it is 1.\n",
+               "weight_decay=0; his code takes a convolution's s from its last two axes, so it is 1.\n"
+               "For lenet5 with batches of 64: lr=0.01.\n",
     .options = muon_options,
     .option_count = MUON_COUNT,
     .decay = OPTIM_DECOUPLED,
@@ -243,7 +244,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(muon_airbench) = {
         "O = X, where first X = (g + momentum b) / (|g + momentum b| + eps), then\n" NEWTON_SCHULZ_FORMULA
         "x <- x sqrt(rows)/|x| (1 - lr weight_decay) - lr O\n" MATRICES_FORMULA
         "The weights' norm is set even if lr is 0. The form of airbench94_muon, whose other\n"
-        "parameters are Nesterov momentum's; meant for layers before a normalization.\n",
+        "parameters are Nesterov momentum's; meant for layers before a normalization.\n"
+        "For lenet5 with batches of 64: lr=0.03.\n",
     .options = airbench_options,
     .option_count = OWN,
     .decay = OPTIM_DECOUPLED,
