@@ -74,6 +74,7 @@ static void open_session(struct session *session)
                                                    .value = session->value + i * session->each,
                                                    .grad = session->grad + i * session->each};
     session->optim = need(optim_new(session->algorithm, session->param, TENSORS));
+    optim_single_pass(session->optim, true);
     find_slots(session);
 }
 

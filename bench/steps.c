@@ -66,6 +66,7 @@ static void open_session(struct session *session)
     struct descent_param *params = nn_params(session->graph, &count);
     session->optim = need(optim_new("momentum:lr=0.01,momentum=0.9", params, count));
     optim_set_pool(session->optim, session->pool);
+    optim_single_pass(session->optim, true);
 
     size_t samples = (size_t)BATCHES * (size_t)session->batch;
     session->images = noise(samples * (size_t)(s.channels * s.height * s.width));

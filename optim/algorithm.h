@@ -90,12 +90,13 @@ enum descent_status optim_inner(struct optim_run *run);
 enum descent_status optim_evaluate(struct optim_run *run, double *loss);
 
 /* A piece of a tensor: elements begin .. end-1. Where `measure` is set, a step's last loop leaves the sum
- * of squared changes in `sum`, as optim_elementwise does. */
+ * of squared changes in `sum`, as optim_elementwise does; where `look` is, which only an algorithm in a
+ * single pass sees, that of squared gradients in `gradient`. */
 struct optim_part {
     struct optim_tensor *tensor;
     int64_t begin, end;
-    bool measure;
-    double sum;
+    bool measure, look;
+    double sum, gradient;
     double sums[OPTIM_SUMS]; /* for optim_add_up */
 };
 

@@ -116,6 +116,11 @@ void optim_set_objective(struct optim *optim, const struct optim_objective *obje
     optim->objective = objective;
 }
 
+void optim_single_pass(struct optim *optim, bool on)
+{
+    optim->single_pass = on;
+}
+
 void optim_measure(struct optim *optim, bool on)
 {
     optim->measure = on;
@@ -231,7 +236,7 @@ static void select_tensors(struct optim_level *level)
 }
 
 /* This step's work: the blocks of all tensors in a row, shared out evenly among the chunks. */
-static void cut(struct optim_level *level, bool measure)
+static void cut(struct optim_level *level, bool measure, bool look)
 {
     const struct optim_run *run = &level->run;
     int64_t blocks = 0, block = 0; /* of all tensors; the next one of tensor t */
@@ -250,7 +255,8 @@ static void cut(struct optim_level *level, bool measure)
                 (struct optim_part){.tensor = tensor,
                                     .begin = block * BLOCK,
                                     .end = minimum((block + taken) * BLOCK, tensor->param->size),
-                                    .measure = measure};
+                                    .measure = measure,
+                                    .look = look};
             left -= taken;
             block += taken;
             if (block == count_blocks(tensor)) {
@@ -263,14 +269,14 @@ static void cut(struct optim_level *level, bool measure)
 }
 
 /* A level's part in this step. */
-static void prepare(struct optim_level *level, bool measure)
+static void prepare(struct optim_level *level, bool measure, bool look)
 {
     level->run.pool = level->optim->pool;
     level->run.objective = level->optim->objective;
     level->run.total_steps = level->optim->total_steps;
     level->run.steps_per_epoch = level->optim->steps_per_epoch;
     select_tensors(level);
-    cut(level, measure);
+    cut(level, measure, look);
 }
 
 struct region {
@@ -325,14 +331,18 @@ void optim_for_tensors(struct optim_run *run, void (*visit)(struct optim_tensor 
     descent_pool_run(run->pool, context.chunks, visit_chunk, &context);
 }
 
-/* The root of the sum over all parts of all algorithms, in their order. */
-static double root_of_sums(const struct optim *optim)
+/* Roots of sums over all parts of all algorithms, in their order. */
+static struct norms {
+    double gradient, update;
+} norms_of_parts(const struct optim *optim)
 {
-    double sum = 0;
+    struct norms sum = {0, 0};
     FOR_EACH_LEVEL(level, optim->base)
-    for (int i = 0; i < level->first[level->chunks]; i++)
-        sum += level->part[i].sum;
-    return sqrt(sum);
+    for (int i = 0; i < level->first[level->chunks]; i++) {
+        sum.gradient += level->part[i].gradient;
+        sum.update += level->part[i].sum;
+    }
+    return (struct norms){sqrt(sum.gradient), sqrt(sum.update)};
 }
 
 static enum descent_status fail_not_finite(const struct optim *optim)
@@ -417,24 +427,47 @@ static void count_versions(const struct optim *optim)
             optim->owned[i].param->version++;
 }
 
+static bool takes_a_single_pass(const struct optim *optim)
+{
+    bool single = optim->single_pass && !optim->skips && !optim->wrapper && !(optim->max_norm > 0);
+    FOR_EACH_LEVEL(level, optim->base)
+    single &= level->algorithm->single_pass;
+    return single;
+}
+
+/* Keeps the gradients' norm, which was found before the algorithms' step or, in a single pass, during it.
+ */
+static enum descent_status look_at_gradients(struct optim *optim, bool stepped)
+{
+    double norm = norms_of_parts(optim).gradient;
+    if (isfinite(norm)) {
+        optim->gradient_norm = norm;
+        return DESCENT_OK;
+    }
+    FOR_EACH_LEVEL(level, optim->base)
+    level->run.step -= stepped;
+    return fail_not_finite(optim);
+}
+
 /* The step of all algorithms. */
 static enum descent_status step_algorithms(struct optim *optim)
 {
     enum descent_status status = DESCENT_OK;
+    bool single = takes_a_single_pass(optim);
     FOR_EACH_LEVEL(level, optim->base)
     {
-        prepare(level, optim->measure);
-        optim_for_parts(&level->run, optim->table->sum_squares);
+        prepare(level, optim->measure, single);
+        if (!single)
+            optim_for_parts(&level->run, optim->table->sum_squares);
     }
-    double norm = root_of_sums(optim);
-    if (!isfinite(norm))
-        return fail_not_finite(optim);
-    optim->gradient_norm = norm;
+    status = single ? DESCENT_OK : look_at_gradients(optim, false);
+    if (status)
+        return status;
     for (const struct optim_group *group = optim->groups; group; group = group->next)
         set_live(optim, group);
     FOR_EACH_LEVEL(level, optim->base)
     {
-        level->run.gradient_norm = norm;
+        level->run.gradient_norm = optim->gradient_norm;
         set_scalars(optim, level);
     }
     FOR_EACH_LEVEL(level, optim->base)
@@ -442,14 +475,14 @@ static enum descent_status step_algorithms(struct optim *optim)
     if (status)
         return status;
     if (optim->measure)
-        optim->update_norm = root_of_sums(optim);
+        optim->update_norm = norms_of_parts(optim).update;
     count_versions(optim);
-    return DESCENT_OK;
+    return single ? look_at_gradients(optim, true) : DESCENT_OK;
 }
 
 static enum descent_status step_wrapper(struct optim_level *level)
 {
-    prepare(level, false);
+    prepare(level, false, false);
     return step_level(level);
 }
 
@@ -548,7 +581,7 @@ static void fill_spare(struct optim_level *level)
 {
     if (!level->algorithm->evaluation)
         return;
-    prepare(level, false);
+    prepare(level, false, false);
     for (int i = 0, k = 0; i < level->optim->count && k < level->count; i++)
         if (level->tensor[k].index == level->optim->owned[i].index)
             level->tensor[k++].evaluation = level->optim->owned[i].spare;

@@ -47,34 +47,46 @@ OPTIM_INLINE descent_real optim_advance(descent_real *value, const descent_real 
  * bits. */
 enum { OPTIM_LANES = 16 };
 
-/* n elements; the sum of squared changes if `measure`, else 0. `restrict` holds for parameters only, hence
- * so many of them. */
-OPTIM_INLINE double optim_range(int64_t n, descent_real *restrict value, const descent_real *restrict grad,
-                                descent_real *restrict s0, descent_real *restrict s1,
-                                descent_real *restrict s2, descent_real *restrict s3,
-                                descent_real *restrict s4, descent_real *restrict s5,
-                                const struct optim_scalars *scalars, int slots, optim_rule *rule,
-                                bool measure)
+/* What a range may add up: squares of gradients and of changes. */
+struct optim_squares {
+    double gradient, change;
+};
+
+/* n elements; sums the squares of their gradients if `look`, and of their changes if `measure` besides,
+ * else 0. `restrict` holds for parameters only, hence so many of them. */
+OPTIM_INLINE struct optim_squares
+optim_range(int64_t n, descent_real *restrict value, const descent_real *restrict grad,
+            descent_real *restrict s0, descent_real *restrict s1, descent_real *restrict s2,
+            descent_real *restrict s3, descent_real *restrict s4, descent_real *restrict s5,
+            const struct optim_scalars *scalars, int slots, optim_rule *rule, bool look, bool measure)
 {
     descent_real *const slot[OPTIM_SLOTS] = {s0, s1, s2, s3, s4, s5};
-    double lane[OPTIM_LANES] = {0}, sum = 0;
+    double gradients[OPTIM_LANES] = {0}, changes[OPTIM_LANES] = {0};
+    struct optim_squares sum = {0, 0};
     int64_t i = 0;
-    if (!measure) {
+    if (!look) {
         for (; i < n; i++)
             optim_advance(value, grad, slot, i, scalars, slots, rule);
-        return 0;
+        return sum;
     }
     for (; i + OPTIM_LANES <= n; i += OPTIM_LANES)
         for (int j = 0; j < OPTIM_LANES; j++) {
+            double gradient = (double)grad[i + j];
             double change = (double)optim_advance(value, grad, slot, i + j, scalars, slots, rule);
-            lane[j] += change * change;
+            gradients[j] += gradient * gradient;
+            if (measure)
+                changes[j] += change * change;
         }
     for (; i < n; i++) {
+        double gradient = (double)grad[i];
         double change = (double)optim_advance(value, grad, slot, i, scalars, slots, rule);
-        sum += change * change;
+        sum.gradient += gradient * gradient;
+        sum.change += change * change;
     }
-    for (int j = 0; j < OPTIM_LANES; j++)
-        sum += lane[j];
+    for (int j = 0; j < OPTIM_LANES; j++) {
+        sum.gradient += gradients[j];
+        sum.change += changes[j];
+    }
     return sum;
 }
 
@@ -106,10 +118,15 @@ OPTIM_INLINE void optim_elementwise(struct optim_part *part, int slots, optim_ru
     int64_t n = part->end - part->begin;
     descent_real *value = t->param->value + part->begin;
     const descent_real *grad = t->param->grad + part->begin;
-    part->sum =
-        part->measure
-            ? optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, true)
-            : optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, false);
+#define RANGE(look, measure)                                                                               \
+    optim_range(n, value, grad, s[0], s[1], s[2], s[3], s[4], s[5], &scalars, slots, rule, look, measure)
+    struct optim_squares sum = part->measure ? RANGE(true, true)
+                               : part->look  ? RANGE(true, false)
+                                             : RANGE(false, false);
+#undef RANGE
+    part->sum = sum.change;
+    if (part->look)
+        part->gradient = sum.gradient;
 }
 
 /* What to add up over elements: terms of one. It may update the slots. `k` is tensor->k. */

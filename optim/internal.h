@@ -11,7 +11,7 @@
 struct optim_table {
     const struct optim_algorithm *const *algorithm, *const *wrapper;
     int count, wrapper_count;
-    optim_loop *sum_squares; /* of the gradient, into part->sum */
+    optim_loop *sum_squares; /* into part->gradient */
 };
 
 /* Hyperparameters of some of a level's tensors. */
@@ -75,7 +75,7 @@ struct optim {
     double *schedule_memory;         /* state; NULL unless a schedule has wanted it */
     double max_norm, gradient_norm, update_norm;
     int64_t total_steps, steps_per_epoch, skipped;
-    bool measure, skips, evaluating;
+    bool measure, skips, single_pass, evaluating;
 };
 
 /* The level after `level` of the same kind: for (level = first; level; level = level->next). */

@@ -39,7 +39,7 @@ static void sum_squares(struct optim_part *part)
         sum += (double)g[i] * (double)g[i];
     for (int j = 0; j < OPTIM_LANES; j++)
         sum += lane[j];
-    part->sum = sum;
+    part->gradient = sum;
 }
 
 const struct optim_table DESCENT_FOR_ISA(optim_table) = {

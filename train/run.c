@@ -282,6 +282,7 @@ static enum descent_status make_optimizer(struct run *run)
     if (!run->optim)
         return DESCENT_BAD_ARGUMENT;
     optim_set_pool(run->optim, run->pool);
+    optim_single_pass(run->optim, true); /* a step that fails is the last */
     optim_skip_not_finite(run->optim, run->config->skip_not_finite);
     enum descent_status status = set_groups(run);
     if (status == DESCENT_OK)

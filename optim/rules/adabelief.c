@@ -79,4 +79,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(adabelief) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"m", "s"},
     .step = step,
+    .single_pass = true,
 };

@@ -127,6 +127,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(adabound) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
     .step = adabound_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(amsbound) = {
@@ -140,6 +141,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(amsbound) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v", "top"},
     .step = amsbound_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(padam) = {
@@ -155,4 +157,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(padam) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v", "top"},
     .step = padam_step,
+    .single_pass = true,
 };

@@ -102,6 +102,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(adagrad) = {
     .decay = OPTIM_COUPLED,
     .slots = {"sum"},
     .step = adagrad_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(adadelta) = {
@@ -120,4 +121,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(adadelta) = {
     .decay = OPTIM_COUPLED,
     .slots = {"gradients", "steps"},
     .step = adadelta_step,
+    .single_pass = true,
 };

@@ -46,16 +46,18 @@ static void lazy_loop(struct optim_part *part)
     const struct descent_param *param = part->tensor->param;
     int64_t row = param->rank > 1 ? param->size / param->shape[0] : 1;
     struct optim_part piece = *part;
-    double sum = 0;
+    double sum = 0, gradient = 0;
     for (int64_t first = part->begin / row * row; first < part->end; first += row) {
         piece.begin = first > part->begin ? first : part->begin;
         piece.end = first + row < part->end ? first + row : part->end;
         if (any(param->grad + first, row)) {
             optim_elementwise(&piece, 2, adam_rule);
             sum += piece.sum;
+            gradient += piece.gradient;
         }
     }
     part->sum = sum;
+    part->gradient = gradient;
 }
 
 static void adam_or_lazy_loop(struct optim_part *part)
@@ -138,6 +140,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(adam) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
     .step = adam_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(adamw) = {
@@ -150,6 +153,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(adamw) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"m", "v"},
     .step = adamw_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(amsgrad) = {
@@ -165,4 +169,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(amsgrad) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v", "top"},
     .step = amsgrad_step,
+    .single_pass = true,
 };

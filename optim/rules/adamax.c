@@ -43,4 +43,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(adamax) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "u"},
     .step = step,
+    .single_pass = true,
 };

@@ -79,4 +79,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(adan) = {
     .decay = OPTIM_OWN_DECAY,
     .slots = {"m", "D", "n", "g"},
     .step = step,
+    .single_pass = true,
 };

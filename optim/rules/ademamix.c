@@ -83,4 +83,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(ademamix) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"m", "v", "slow"},
     .step = step,
+    .single_pass = true,
 };

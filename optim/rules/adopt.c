@@ -70,4 +70,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(adopt) = {
     .decay = OPTIM_OWN_DECAY,
     .slots = {"m", "v"},
     .step = step,
+    .single_pass = true,
 };

@@ -68,5 +68,6 @@ const struct optim_algorithm OPTIM_ALGORITHM(asgd) = {
     .decay = OPTIM_COUPLED,
     .slots = {"mean"},
     .step = step,
+    .single_pass = true,
     .evaluation = evaluation,
 };

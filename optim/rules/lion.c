@@ -51,4 +51,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(lion) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"m"},
     .step = step,
+    .single_pass = true,
 };

@@ -60,4 +60,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(madgrad) = {
     .decay = OPTIM_COUPLED,
     .slots = {"square_sum", "sum", "start"},
     .step = step,
+    .single_pass = true,
 };

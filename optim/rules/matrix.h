@@ -43,7 +43,8 @@ static inline void matrix_step(struct optim_part *part)
     int64_t begin = part->begin;
     part->sum = optim_range(part->end - begin, t->param->value + begin, t->param->grad + begin,
                             t->slot[MATRIX_DIRECTION] + begin, NULL, NULL, NULL, NULL, NULL, &scalars, 1,
-                            matrix_direction, true);
+                            matrix_direction, true, true)
+                    .change;
 }
 
 /* A weight as a matrix: what makes one output is a row, so a convolution's kernels are out x in h w. A

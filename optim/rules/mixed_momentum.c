@@ -138,6 +138,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(qhm) = {
     .decay = OPTIM_COUPLED,
     .slots = {"b"},
     .step = qhm_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(aggmo) = {
@@ -155,4 +156,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(aggmo) = {
     .check = aggmo_check,
     .init = aggmo_init,
     .step = aggmo_step,
+    .single_pass = true,
 };

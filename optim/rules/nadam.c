@@ -137,6 +137,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(nadam) = {
     .slots = {"m", "v"},
     .init = nadam_init,
     .step = nadam_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(nadam_simple) = {
@@ -151,6 +152,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(nadam_simple) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
     .step = nadam_simple_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(nadamw) = {
@@ -165,6 +167,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(nadamw) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"m", "v"},
     .step = nadamw_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(qhadam) = {
@@ -179,4 +182,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(qhadam) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
     .step = qhadam_step,
+    .single_pass = true,
 };

@@ -54,4 +54,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(radam) = {
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
     .step = step,
+    .single_pass = true,
 };

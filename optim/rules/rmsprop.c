@@ -154,6 +154,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(rmsprop) = {
     .decay = OPTIM_COUPLED,
     .init = init,
     .step = step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(rmsprop_tf) = {
@@ -172,4 +173,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(rmsprop_tf) = {
     .decay = OPTIM_COUPLED,
     .init = init_tf,
     .step = step_tf,
+    .single_pass = true,
 };

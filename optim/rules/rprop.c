@@ -71,4 +71,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(rprop) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"last", "size"},
     .step = step,
+    .single_pass = true,
 };

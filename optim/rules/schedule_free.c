@@ -150,6 +150,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(schedule_free_sgd) = {
     .slots = {"z"},
     .init = init,
     .step = sgd_step,
+    .single_pass = true,
     .evaluation = evaluation,
 };
 
@@ -166,5 +167,6 @@ const struct optim_algorithm OPTIM_ALGORITHM(schedule_free_adamw) = {
     .slots = {"z", "v"},
     .init = init,
     .step = adamw_step,
+    .single_pass = true,
     .evaluation = evaluation,
 };

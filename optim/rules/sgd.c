@@ -87,7 +87,8 @@ static enum descent_status step(struct optim_run *run)
 }
 
 #define SGD_RULE(options_)                                                                                 \
-    .options = (options_), .option_count = HYPERPARAMETERS, .check = check, .init = init, .step = step
+    .options = (options_), .option_count = HYPERPARAMETERS, .check = check, .init = init, .step = step,    \
+    .single_pass = true
 
 const struct optim_algorithm OPTIM_ALGORITHM(sgd) = {
     .name = "sgd",

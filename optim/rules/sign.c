@@ -111,6 +111,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(signsgd) = {
     .option_count = HYPERPARAMETERS - 1,
     .decay = OPTIM_DECOUPLED,
     .step = sign_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(signum) = {
@@ -127,6 +128,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(signum) = {
     .decay = OPTIM_DECOUPLED,
     .slots = {"m"},
     .step = signum_step,
+    .single_pass = true,
 };
 
 const struct optim_algorithm OPTIM_ALGORITHM(normalized_sgd) = {

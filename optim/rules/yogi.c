@@ -67,4 +67,5 @@ const struct optim_algorithm OPTIM_ALGORITHM(yogi) = {
     .slots = {"m", "v"},
     .init = init,
     .step = step,
+    .single_pass = true,
 };

@@ -99,6 +99,65 @@ static void bad_gradient_is_named_and_nothing_changes(void **state)
     }
 }
 
+/* Equal but for roundings: a compiler may fuse the products and sums of two loops in two ways. */
+static void assert_about(const char *name, double found, double expected)
+{
+    if (!(fabs(found - expected) <= 1e-5 * fabs(expected) + 1e-6))
+        fail_msg("%s: %.9g in a single pass, %.9g without", name, found, expected);
+}
+
+static void a_single_pass_makes_the_same_step(void **state)
+{
+    (void)state;
+    int single = 0;
+    FOR_EACH_ALGORITHM(name)
+    {
+        const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
+        struct model *a = model_new(), *b = model_new();
+        struct optim *first_look = model_optim(a, spec), *look_along = model_optim(b, spec);
+        optim_single_pass(look_along, true);
+        for (int t = 0; t < 5; t++) {
+            optim_measure(first_look, t % 2);
+            optim_measure(look_along, t % 2);
+            model_gradient(a, t), model_gradient(b, t);
+            assert_int_equal(optim_step(first_look), DESCENT_OK);
+            assert_int_equal(optim_step(look_along), DESCENT_OK);
+            assert_about(name, optim_gradient_norm(look_along), optim_gradient_norm(first_look));
+            if (t % 2)
+                assert_about(name, optim_update_norm(look_along), optim_update_norm(first_look));
+        }
+        for (int k = 0; k < MODEL_SIZE; k++)
+            assert_about(name, (double)b->value[k], (double)a->value[k]);
+        single += optim_find(name)->single_pass;
+        optim_free(first_look), optim_free(look_along);
+        free(a), free(b);
+    }
+    assert_true(single >= 30);
+}
+
+static void a_single_pass_names_a_bad_gradient_and_spares_where_it_must(void **state)
+{
+    (void)state;
+    for (int skips = 0; skips < 2; skips++) {
+        struct model *m = model_new();
+        struct optim *optim = model_optim(m, "adam");
+        optim_single_pass(optim, true);
+        optim_skip_not_finite(optim, skips);
+        model_steps(m, optim, 3);
+        struct model before = *m;
+        model_gradient(m, 3);
+        m->params[2].grad[77] = (descent_real)NAN;
+        assert_int_equal(optim_step(optim), skips ? DESCENT_OK : DESCENT_DIVERGED);
+        assert_int_equal(optim_steps(optim), 3);
+        if (skips)
+            assert_memory_equal(m->value, before.value, sizeof m->value);
+        else
+            assert_error_has("gradient of dense.weight is not finite in step 4 (element 78 of 1320");
+        optim_free(optim);
+        free(m);
+    }
+}
+
 static void clipping_is_scaling_the_gradient(void **state)
 {
     (void)state;
@@ -427,6 +486,8 @@ int main(void)
         cmocka_unit_test(parameter_without_gradient_is_skipped),
         cmocka_unit_test(frozen_from_the_start_has_no_state),
         cmocka_unit_test(bad_gradient_is_named_and_nothing_changes),
+        cmocka_unit_test(a_single_pass_makes_the_same_step),
+        cmocka_unit_test(a_single_pass_names_a_bad_gradient_and_spares_where_it_must),
         cmocka_unit_test(clipping_is_scaling_the_gradient),
         cmocka_unit_test(gradients_within_the_norm_are_not_clipped),
         cmocka_unit_test(biases_and_norms_are_not_decayed_unless_asked),
