@@ -257,7 +257,8 @@ struct optim_layer {
 
 /* What more is known about the function to minimize; each function NULL where the caller cannot serve it.
  * All concern this step's whole objective: the same mini-batch, the same dropout masks. Vectors are arrays
- * of count pointers, one for each of the optimizer's params in their order, NULL where one has no gradient.
+ * of pointers, one for each of the optimizer's params in their order, up to the last that has a gradient;
+ * NULL, where one has none, stands for zeros.
  * "At the current values" means those in param->value at the time of the call. Functions that return no
  * gradient leave param->grad as it was. */
 struct optim_objective {

@@ -195,7 +195,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(adafactor) = {
         "1e-30 is added to g^2, and what decays is weight_decay times the step's lr max(eps2, RMS(x)).\n"
         "With beta1, m <- beta1 m + (1 - beta1) step, x <- x - m. optax: paper and cap=no, the lr as\n"
         "given. Rows and columns are the last two axes, of a convolution those of its kernels, as in\n"
-        "PyTorch and timm; optax factors the two largest axes, from 128 on.\n",
+        "PyTorch; timm and optax factor the two largest, optax from 128 on.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_OWN_DECAY,
