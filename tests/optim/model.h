@@ -207,7 +207,7 @@ static const char *const settings[][2] = {
 static inline const char *at_rate(const char *name, const char *rate, const char *more)
 {
     const char *fallback = optim_find(name)->fallback;
-    char text[100];
+    char text[256];
     snprintf(text, sizeof text, "lr=%s%s", rate, more);
     if (fallback)
         snprintf(text, sizeof text, "lr=%s,%s_lr=%s%s", rate, fallback, rate, more);
