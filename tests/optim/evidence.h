@@ -29,7 +29,10 @@ static inline const char *evidence_subject(const char *spec)
 {
     static char name[40];
     const char *plus = strrchr(spec, '+'), *begin = plus ? plus + 1 : spec;
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, ":"), begin);
+    size_t length = strcspn(begin, ":");
+    length = length < sizeof name ? length : sizeof name - 1;
+    memcpy(name, begin, length);
+    name[length] = 0;
     return name;
 }
 
