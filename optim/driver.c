@@ -144,10 +144,10 @@ const struct optim_algorithm *optim_algorithm_of(const struct optim *optim, int 
 unsigned optim_needs(const struct optim *optim)
 {
     unsigned needs = 0;
-    FOR_EACH_LEVEL(level, optim->base)
-    needs |= level->algorithm->needs;
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    needs |= level->algorithm->needs;
+    FOR_EACH_LEVEL (level, optim->base)
+        needs |= level->algorithm->needs;
+    FOR_EACH_LEVEL (level, optim->wrapper)
+        needs |= level->algorithm->needs;
     return needs;
 }
 
@@ -168,8 +168,7 @@ static char *part_text(struct optim *optim, const struct optim_algorithm *algori
 const char *optim_spec(struct optim *optim)
 {
     char *wrappers = descent_arena_string(optim->arena, "");
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    {
+    FOR_EACH_LEVEL (level, optim->wrapper) {
         const char *part = part_text(optim, level->algorithm, level->group->hyper);
         wrappers = part && wrappers ? descent_arena_format(optim->arena, "+%s%s", part, wrappers) : NULL;
     }
@@ -337,11 +336,11 @@ static struct norms {
 } norms_of_parts(const struct optim *optim)
 {
     struct norms sum = {0, 0};
-    FOR_EACH_LEVEL(level, optim->base)
-    for (int i = 0; i < level->first[level->chunks]; i++) {
-        sum.gradient += level->part[i].gradient;
-        sum.update += level->part[i].sum;
-    }
+    FOR_EACH_LEVEL (level, optim->base)
+        for (int i = 0; i < level->first[level->chunks]; i++) {
+            sum.gradient += level->part[i].gradient;
+            sum.update += level->part[i].sum;
+        }
     return (struct norms){sqrt(sum.gradient), sqrt(sum.update)};
 }
 
@@ -430,8 +429,8 @@ static void count_versions(const struct optim *optim)
 static bool takes_a_single_pass(const struct optim *optim)
 {
     bool single = optim->single_pass && !optim->skips && !optim->wrapper && !(optim->max_norm > 0);
-    FOR_EACH_LEVEL(level, optim->base)
-    single &= level->algorithm->single_pass;
+    FOR_EACH_LEVEL (level, optim->base)
+        single &= level->algorithm->single_pass;
     return single;
 }
 
@@ -444,8 +443,8 @@ static enum descent_status look_at_gradients(struct optim *optim, bool stepped)
         optim->gradient_norm = norm;
         return DESCENT_OK;
     }
-    FOR_EACH_LEVEL(level, optim->base)
-    level->run.step -= stepped;
+    FOR_EACH_LEVEL (level, optim->base)
+        level->run.step -= stepped;
     return fail_not_finite(optim);
 }
 
@@ -454,8 +453,7 @@ static enum descent_status step_algorithms(struct optim *optim)
 {
     enum descent_status status = DESCENT_OK;
     bool single = takes_a_single_pass(optim);
-    FOR_EACH_LEVEL(level, optim->base)
-    {
+    FOR_EACH_LEVEL (level, optim->base) {
         prepare(level, optim->measure, single);
         if (!single)
             optim_for_parts(&level->run, optim->table->sum_squares);
@@ -465,13 +463,12 @@ static enum descent_status step_algorithms(struct optim *optim)
         return status;
     for (const struct optim_group *group = optim->groups; group; group = group->next)
         set_live(optim, group);
-    FOR_EACH_LEVEL(level, optim->base)
-    {
+    FOR_EACH_LEVEL (level, optim->base) {
         level->run.gradient_norm = optim->gradient_norm;
         set_scalars(optim, level);
     }
-    FOR_EACH_LEVEL(level, optim->base)
-    status = status ? status : step_level(level);
+    FOR_EACH_LEVEL (level, optim->base)
+        status = status ? status : step_level(level);
     if (status)
         return status;
     if (optim->measure)
@@ -503,10 +500,10 @@ enum descent_status optim_step(struct optim *optim)
     enum descent_status status = DESCENT_OK;
     if (optim->evaluating)
         return descent_fail(DESCENT_BAD_ARGUMENT, "a step while the weights to evaluate with are in place");
-    FOR_EACH_LEVEL(level, optim->base)
-    status = status ? status : check_objective(optim, level);
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    status = status ? status : check_objective(optim, level);
+    FOR_EACH_LEVEL (level, optim->base)
+        status = status ? status : check_objective(optim, level);
+    FOR_EACH_LEVEL (level, optim->wrapper)
+        status = status ? status : check_objective(optim, level);
     if (status)
         return status;
     status = optim->wrapper ? step_wrapper(optim->wrapper) : step_algorithms(optim);
@@ -562,17 +559,17 @@ void optim_evaluate_slot(struct optim_run *run, int slot)
 /* The outermost wrapper that has such weights, or NULL. */
 static struct optim_level *averaging_wrapper(const struct optim *optim)
 {
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    if (level->algorithm->evaluation)
-        return level;
+    FOR_EACH_LEVEL (level, optim->wrapper)
+        if (level->algorithm->evaluation)
+            return level;
     return NULL;
 }
 
 bool optim_has_evaluation(const struct optim *optim)
 {
     bool any = averaging_wrapper(optim) != NULL;
-    FOR_EACH_LEVEL(level, optim->base)
-    any |= level->algorithm->evaluation && level->count > 0;
+    FOR_EACH_LEVEL (level, optim->base)
+        any |= level->algorithm->evaluation && level->count > 0;
     return any;
 }
 
@@ -618,8 +615,8 @@ enum descent_status optim_evaluation_begin(struct optim *optim)
     if (wrapper)
         fill_spare(wrapper);
     else
-        FOR_EACH_LEVEL(level, optim->base)
-    fill_spare(level);
+        FOR_EACH_LEVEL (level, optim->base)
+            fill_spare(level);
     swap_spare(optim);
     optim->evaluating = true;
     return DESCENT_OK;

@@ -152,10 +152,10 @@ static int join(struct optim *optim, struct optim_group *group, const char *patt
 /* Tells each level its tensors. */
 static void arrange(struct optim *optim)
 {
-    FOR_EACH_LEVEL(level, optim->base)
-    level->count = 0;
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    level->count = 0;
+    FOR_EACH_LEVEL (level, optim->base)
+        level->count = 0;
+    FOR_EACH_LEVEL (level, optim->wrapper)
+        level->count = 0;
     for (int i = 0; i < optim->count; i++) {
         const struct optim_owned *owned = &optim->owned[i];
         if (!owned->group)
@@ -167,8 +167,7 @@ static void arrange(struct optim *optim)
                                       .lr_scale = owned->lr_scale};
         own->tensor[own->count] = tensor;
         tensor.inner = &own->tensor[own->count++];
-        FOR_EACH_LEVEL(level, optim->wrapper)
-        {
+        FOR_EACH_LEVEL (level, optim->wrapper) {
             tensor.hyper = level->group->live;
             level->tensor[level->count++] = tensor;
         }
@@ -203,10 +202,10 @@ static enum descent_status wrap(struct optim *optim, const struct descent_spec_p
     const struct optim_algorithm *wrapper = optim_find_wrapper(part->name);
     if (!wrapper)
         return DESCENT_BAD_ARGUMENT;
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    if (level->algorithm == wrapper)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "optimizer %s is wrapped in %s twice",
-                            optim->base->algorithm->name, wrapper->name);
+    FOR_EACH_LEVEL (level, optim->wrapper)
+        if (level->algorithm == wrapper)
+            return descent_fail(DESCENT_BAD_ARGUMENT, "optimizer %s is wrapped in %s twice",
+                                optim->base->algorithm->name, wrapper->name);
     if (optim->wrapper && optim->wrapper->algorithm->outermost)
         return descent_fail(DESCENT_BAD_ARGUMENT, "wrapper %s must be the last; '%s' follows it",
                             optim->wrapper->algorithm->name, wrapper->name);

@@ -100,10 +100,10 @@ enum descent_status optim_declare_state(struct optim *optim)
 {
     enum descent_status status = DESCENT_OK;
     optim_free_state(optim);
-    FOR_EACH_LEVEL(level, optim->base)
-    status = status ? status : declare_level(level);
-    FOR_EACH_LEVEL(level, optim->wrapper)
-    status = status ? status : declare_level(level);
+    FOR_EACH_LEVEL (level, optim->base)
+        status = status ? status : declare_level(level);
+    FOR_EACH_LEVEL (level, optim->wrapper)
+        status = status ? status : declare_level(level);
     return status ? status : optim_declare_memory(optim, optim->schedule);
 }
 
@@ -210,10 +210,10 @@ enum descent_status optim_state_load(struct optim *optim, const struct descent_t
     for (int i = 0; i < optim->state_count && !status; i++)
         status = check_count(&optim->state[i], tensors, count);
     for (int i = 0; i < count && !status; i++) {
-        FOR_EACH_LEVEL(level, optim->base)
-        status = status ? status : check_foreign(optim, level, &tensors[i]);
-        FOR_EACH_LEVEL(level, optim->wrapper)
-        status = status ? status : check_foreign(optim, level, &tensors[i]);
+        FOR_EACH_LEVEL (level, optim->base)
+            status = status ? status : check_foreign(optim, level, &tensors[i]);
+        FOR_EACH_LEVEL (level, optim->wrapper)
+            status = status ? status : check_foreign(optim, level, &tensors[i]);
     }
     if (status)
         return status;

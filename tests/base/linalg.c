@@ -168,35 +168,36 @@ static void gemm_equals_the_naive_product(void **state)
                             {31, 29, 65}, {64, 48, 80}, {2, 3, 0}};
     const double scalars[][2] = {{1, 0}, {1, 1}, {-0.5, 2}, {0, 1}, {2, 0}};
     static double a[LARGEST * 2], b[LARGEST * 2], c[LARGEST * 2], before[LARGEST * 2];
-    FOR_EACH_PRECISION(p)
-    for (int s = 0; s < 7; s++)
-        for (int how = 0; how < 4; how++)
-            for (int q = 0; q < 5; q++) {
-                bool ta = how & 1, tb = how & 2;
-                int m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
-                int lda = (ta ? m : k) + s % 3, ldb = (tb ? k : n) + how, ldc = n + q;
-                double alpha = scalars[q][0], beta = scalars[q][1];
-                fill(a, LARGEST * 2, 1);
-                fill(b, LARGEST * 2, 2);
-                fill(before, LARGEST * 2, 3);
-                memcpy(c, before, sizeof c);
-                if (beta == 0)
-                    for (int i = 0; i < m; i++)
-                        for (int j = 0; j < n; j++)
-                            c[i * ldc + j] = NAN;
-                p->gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-                for (int i = 0; i < m; i++) {
-                    for (int j = 0; j < n; j++) {
-                        double sum = 0, expected;
-                        for (int l = 0; l < k; l++)
-                            sum += a[ta ? l * lda + i : i * lda + l] * b[tb ? j * ldb + l : l * ldb + j];
-                        expected = alpha * sum + beta * before[i * ldc + j];
-                        assert_near(&c[i * ldc + j], &expected, 1, 40 * p->eps * sqrt(k + 1.0));
+    FOR_EACH_PRECISION (p)
+        for (int s = 0; s < 7; s++)
+            for (int how = 0; how < 4; how++)
+                for (int q = 0; q < 5; q++) {
+                    bool ta = how & 1, tb = how & 2;
+                    int m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
+                    int lda = (ta ? m : k) + s % 3, ldb = (tb ? k : n) + how, ldc = n + q;
+                    double alpha = scalars[q][0], beta = scalars[q][1];
+                    fill(a, LARGEST * 2, 1);
+                    fill(b, LARGEST * 2, 2);
+                    fill(before, LARGEST * 2, 3);
+                    memcpy(c, before, sizeof c);
+                    if (beta == 0)
+                        for (int i = 0; i < m; i++)
+                            for (int j = 0; j < n; j++)
+                                c[i * ldc + j] = NAN;
+                    p->gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+                    for (int i = 0; i < m; i++) {
+                        for (int j = 0; j < n; j++) {
+                            double sum = 0, expected;
+                            for (int l = 0; l < k; l++)
+                                sum +=
+                                    a[ta ? l * lda + i : i * lda + l] * b[tb ? j * ldb + l : l * ldb + j];
+                            expected = alpha * sum + beta * before[i * ldc + j];
+                            assert_near(&c[i * ldc + j], &expected, 1, 40 * p->eps * sqrt(k + 1.0));
+                        }
+                        assert_memory_equal(&c[i * ldc + n], &before[i * ldc + n],
+                                            (size_t)(ldc - n) * sizeof *c);
                     }
-                    assert_memory_equal(&c[i * ldc + n], &before[i * ldc + n],
-                                        (size_t)(ldc - n) * sizeof *c);
                 }
-            }
 }
 
 static void symmetrize(double *a, int n)
@@ -211,31 +212,31 @@ static void eigh_rebuilds_the_matrix_from_ascending_eigenvalues(void **state)
     (void)state;
     const int sizes[] = {1, 2, 3, 7, 25, 33, 64, 77};
     static double a[LARGEST], given[LARGEST], w[80], v[LARGEST], scaled[LARGEST], rebuilt[LARGEST];
-    FOR_EACH_PRECISION(p)
-    for (int s = 0; s < 8; s++)
-        for (int rank_deficient = 0; rank_deficient < 2; rank_deficient++) {
-            int n = sizes[s];
-            fill(given, n * n, (uint64_t)s);
-            if (rank_deficient) { /* G G^T of an n x n/3 matrix G */
+    FOR_EACH_PRECISION (p)
+        for (int s = 0; s < 8; s++)
+            for (int rank_deficient = 0; rank_deficient < 2; rank_deficient++) {
+                int n = sizes[s];
+                fill(given, n * n, (uint64_t)s);
+                if (rank_deficient) { /* G G^T of an n x n/3 matrix G */
+                    memcpy(a, given, sizeof a);
+                    multiply(false, true, n, n, n / 3, a, a, given);
+                }
+                symmetrize(given, n);
                 memcpy(a, given, sizeof a);
-                multiply(false, true, n, n, n / 3, a, a, given);
+                assert_int_equal(p->eigh(n, a, w, v), DESCENT_OK);
+                double tolerance = 20 * p->eps * n * fmax(1, largest(w, n));
+                assert_orthonormal(false, n, n, v, 20 * p->eps * n);
+                for (int i = 0; i < n; i++)
+                    for (int j = 0; j < n; j++)
+                        scaled[i * n + j] = v[i * n + j] * w[j];
+                multiply(false, true, n, n, n, scaled, v, rebuilt);
+                assert_near(rebuilt, given, n * n, tolerance);
+                for (int i = 1; i < n; i++)
+                    assert_true(w[i - 1] <= w[i]);
+                if (rank_deficient)
+                    for (int i = 0; i < n - n / 3; i++)
+                        assert_true(fabs(w[i]) <= tolerance);
             }
-            symmetrize(given, n);
-            memcpy(a, given, sizeof a);
-            assert_int_equal(p->eigh(n, a, w, v), DESCENT_OK);
-            double tolerance = 20 * p->eps * n * fmax(1, largest(w, n));
-            assert_orthonormal(false, n, n, v, 20 * p->eps * n);
-            for (int i = 0; i < n; i++)
-                for (int j = 0; j < n; j++)
-                    scaled[i * n + j] = v[i * n + j] * w[j];
-            multiply(false, true, n, n, n, scaled, v, rebuilt);
-            assert_near(rebuilt, given, n * n, tolerance);
-            for (int i = 1; i < n; i++)
-                assert_true(w[i - 1] <= w[i]);
-            if (rank_deficient)
-                for (int i = 0; i < n - n / 3; i++)
-                    assert_true(fabs(w[i]) <= tolerance);
-        }
 }
 
 /* A = G G^T + n I; garbage above the diagonal is not read. */
@@ -244,32 +245,31 @@ static void cholesky_rebuilds_the_matrix_and_solves(void **state)
     (void)state;
     const int sizes[] = {1, 2, 3, 7, 25, 33, 64, 77}, columns[] = {1, 2, 9, 0, 31};
     static double g[LARGEST], a[LARGEST], l[LARGEST], rebuilt[LARGEST], x[LARGEST], b[LARGEST], zero;
-    FOR_EACH_PRECISION(p)
-    for (int s = 0; s < 8; s++) {
-        int n = sizes[s];
-        fill(g, n * n, (uint64_t)s);
-        multiply(false, true, n, n, n, g, g, a);
-        for (int i = 0; i < n; i++)
-            a[i * n + i] += n;
-        memcpy(l, a, sizeof l);
-        for (int i = 0; i < n; i++)
-            for (int j = i + 1; j < n; j++)
-                l[i * n + j] = NAN;
-        assert_int_equal(p->cholesky(n, l), DESCENT_OK);
-        for (int i = 0; i < n; i++)
-            for (int j = i; j < n; j++)
-                assert_true(j == i ? l[i * n + j] > 0 : l[i * n + j] == 0);
-        multiply(false, true, n, n, n, l, l, rebuilt);
-        assert_near(rebuilt, a, n * n, 4 * p->eps * n * largest(a, n * n));
-        for (int c = 0; c < 5; c++) {
-            fill(x, n * columns[c], 50);
-            multiply(false, false, n, columns[c], n, a, x, b);
-            assert_int_equal(p->cholesky_solve(n, columns[c], l, b), DESCENT_OK);
-            assert_near(b, x, n * columns[c], 100 * p->eps * n);
+    FOR_EACH_PRECISION (p)
+        for (int s = 0; s < 8; s++) {
+            int n = sizes[s];
+            fill(g, n * n, (uint64_t)s);
+            multiply(false, true, n, n, n, g, g, a);
+            for (int i = 0; i < n; i++)
+                a[i * n + i] += n;
+            memcpy(l, a, sizeof l);
+            for (int i = 0; i < n; i++)
+                for (int j = i + 1; j < n; j++)
+                    l[i * n + j] = NAN;
+            assert_int_equal(p->cholesky(n, l), DESCENT_OK);
+            for (int i = 0; i < n; i++)
+                for (int j = i; j < n; j++)
+                    assert_true(j == i ? l[i * n + j] > 0 : l[i * n + j] == 0);
+            multiply(false, true, n, n, n, l, l, rebuilt);
+            assert_near(rebuilt, a, n * n, 4 * p->eps * n * largest(a, n * n));
+            for (int c = 0; c < 5; c++) {
+                fill(x, n * columns[c], 50);
+                multiply(false, false, n, columns[c], n, a, x, b);
+                assert_int_equal(p->cholesky_solve(n, columns[c], l, b), DESCENT_OK);
+                assert_near(b, x, n * columns[c], 100 * p->eps * n);
+            }
         }
-    }
-    FOR_EACH_PRECISION(p)
-    {
+    FOR_EACH_PRECISION (p) {
         assert_int_equal(p->cholesky(0, &zero), DESCENT_OK);
         assert_int_equal(p->cholesky_solve(0, 3, &zero, &zero), DESCENT_OK);
     }
@@ -278,8 +278,7 @@ static void cholesky_rebuilds_the_matrix_and_solves(void **state)
 static void cholesky_refuses_what_is_not_positive_definite(void **state)
 {
     (void)state;
-    FOR_EACH_PRECISION(p)
-    {
+    FOR_EACH_PRECISION (p) {
         double indefinite[] = {4, 2, 0, 2, 1, 0, 0, 0, 5}, negative[] = {-1};
         assert_int_equal(p->cholesky(3, indefinite), DESCENT_BAD_ARGUMENT);
         assert_non_null(strstr(descent_error(), "not positive definite (row 2)"));
@@ -292,30 +291,30 @@ static void qr_rebuilds_the_matrix_with_a_diagonal_that_is_not_negative(void **s
     (void)state;
     const int sizes[][2] = {{1, 1}, {2, 1}, {5, 3}, {7, 7}, {40, 33}, {80, 80}, {79, 1}, {80, 41}};
     static double given[LARGEST], q[LARGEST], alone[LARGEST], r[LARGEST], rebuilt[LARGEST];
-    FOR_EACH_PRECISION(p)
-    for (int s = 0; s < 8; s++)
-        for (int rank_deficient = 0; rank_deficient < 2; rank_deficient++) {
-            int m = sizes[s][0], n = sizes[s][1];
-            fill(given, m * n, (uint64_t)s);
-            if (rank_deficient)
-                for (int i = 0; i < m; i++) { /* a zero column, and one that repeats */
-                    given[i * n] = 0;
-                    given[i * n + n - 1] = given[i * n + n / 2];
-                }
-            memcpy(q, given, sizeof q);
-            memcpy(alone, given, sizeof alone);
-            for (int i = 0; i < n * n; i++)
-                r[i] = NAN;
-            assert_int_equal(p->qr(m, n, q, r), DESCENT_OK);
-            assert_orthonormal(false, m, n, q, 10 * p->eps * m);
-            for (int i = 0; i < n; i++)
-                for (int j = 0; j <= i; j++)
-                    assert_true(j == i ? r[i * n + j] >= 0 : r[i * n + j] == 0);
-            multiply(false, false, m, n, n, q, r, rebuilt);
-            assert_near(rebuilt, given, m * n, 10 * p->eps * m);
-            assert_int_equal(p->qr(m, n, alone, NULL), DESCENT_OK);
-            assert_memory_equal(alone, q, (size_t)(m * n) * sizeof *q);
-        }
+    FOR_EACH_PRECISION (p)
+        for (int s = 0; s < 8; s++)
+            for (int rank_deficient = 0; rank_deficient < 2; rank_deficient++) {
+                int m = sizes[s][0], n = sizes[s][1];
+                fill(given, m * n, (uint64_t)s);
+                if (rank_deficient)
+                    for (int i = 0; i < m; i++) { /* a zero column, and one that repeats */
+                        given[i * n] = 0;
+                        given[i * n + n - 1] = given[i * n + n / 2];
+                    }
+                memcpy(q, given, sizeof q);
+                memcpy(alone, given, sizeof alone);
+                for (int i = 0; i < n * n; i++)
+                    r[i] = NAN;
+                assert_int_equal(p->qr(m, n, q, r), DESCENT_OK);
+                assert_orthonormal(false, m, n, q, 10 * p->eps * m);
+                for (int i = 0; i < n; i++)
+                    for (int j = 0; j <= i; j++)
+                        assert_true(j == i ? r[i * n + j] >= 0 : r[i * n + j] == 0);
+                multiply(false, false, m, n, n, q, r, rebuilt);
+                assert_near(rebuilt, given, m * n, 10 * p->eps * m);
+                assert_int_equal(p->qr(m, n, alone, NULL), DESCENT_OK);
+                assert_memory_equal(alone, q, (size_t)(m * n) * sizeof *q);
+            }
 }
 
 static void svd_rebuilds_the_matrix_from_descending_values(void **state)
@@ -324,35 +323,34 @@ static void svd_rebuilds_the_matrix_from_descending_values(void **state)
     const int sizes[][2] = {{1, 1}, {5, 3},   {3, 5},   {7, 7},  {1, 9},
                             {9, 1}, {80, 33}, {33, 80}, {77, 4}, {4, 77}};
     static double given[LARGEST], a[LARGEST], u[LARGEST], s[80], vt[LARGEST], rebuilt[LARGEST];
-    FOR_EACH_PRECISION(p)
-    for (int size = 0; size < 10; size++)
-        for (int rank_one = 0; rank_one < 2; rank_one++) {
-            int m = sizes[size][0], n = sizes[size][1], least = m < n ? m : n;
-            fill(given, m * n, (uint64_t)size);
-            if (rank_one)
-                for (int i = 0; i < m * n; i++)
-                    given[i] = (i / n + 1) * (i % n % 5 - 2.5);
-            memcpy(a, given, sizeof a);
-            assert_int_equal(p->svd(m, n, a, u, s, vt), DESCENT_OK);
-            double tolerance = 10 * p->eps * (m + n) * fmax(1, s[0]);
-            assert_orthonormal(false, m, least, u, 10 * p->eps * (m + n));
-            assert_orthonormal(true, least, n, vt, 10 * p->eps * (m + n));
-            for (int i = 0; i < least; i++) {
-                assert_true(s[i] >= 0 && (i == 0 || s[i - 1] >= s[i]));
-                assert_true(!rank_one || i == 0 || s[i] <= tolerance);
-                for (int j = 0; j < m; j++)
-                    u[j * least + i] *= s[i];
+    FOR_EACH_PRECISION (p)
+        for (int size = 0; size < 10; size++)
+            for (int rank_one = 0; rank_one < 2; rank_one++) {
+                int m = sizes[size][0], n = sizes[size][1], least = m < n ? m : n;
+                fill(given, m * n, (uint64_t)size);
+                if (rank_one)
+                    for (int i = 0; i < m * n; i++)
+                        given[i] = (i / n + 1) * (i % n % 5 - 2.5);
+                memcpy(a, given, sizeof a);
+                assert_int_equal(p->svd(m, n, a, u, s, vt), DESCENT_OK);
+                double tolerance = 10 * p->eps * (m + n) * fmax(1, s[0]);
+                assert_orthonormal(false, m, least, u, 10 * p->eps * (m + n));
+                assert_orthonormal(true, least, n, vt, 10 * p->eps * (m + n));
+                for (int i = 0; i < least; i++) {
+                    assert_true(s[i] >= 0 && (i == 0 || s[i - 1] >= s[i]));
+                    assert_true(!rank_one || i == 0 || s[i] <= tolerance);
+                    for (int j = 0; j < m; j++)
+                        u[j * least + i] *= s[i];
+                }
+                multiply(false, false, m, n, least, u, vt, rebuilt);
+                assert_near(rebuilt, given, m * n, tolerance);
             }
-            multiply(false, false, m, n, least, u, vt, rebuilt);
-            assert_near(rebuilt, given, m * n, tolerance);
-        }
 }
 
 static void empty_matrices_are_done_at_once(void **state)
 {
     (void)state;
-    FOR_EACH_PRECISION(p)
-    {
+    FOR_EACH_PRECISION (p) {
         double none = 7, r = 7;
         p->gemm(false, false, 0, 0, 0, 1, &none, 0, &none, 0, 0, &none, 0);
         p->gemm(true, true, 0, 3, 0, 1, &none, 0, &none, 0, 0, &none, 3);
@@ -386,17 +384,17 @@ static void what_is_not_finite_is_diverged(void **state)
 {
     (void)state;
     const double bad[] = {NAN, INFINITY, -INFINITY};
-    FOR_EACH_PRECISION(p)
-    for (int i = 0; i < 3; i++) {
-        static double a[9], v[9], w[3], u[9];
-        fill(a, 9, 1);
-        a[7] = bad[i];
-        assert_int_equal(p->eigh(3, a, w, v), DESCENT_DIVERGED);
-        assert_non_null(strstr(descent_error(), "not finite"));
-        assert_int_equal(p->cholesky(3, a), DESCENT_DIVERGED);
-        assert_int_equal(p->qr(3, 3, a, v), DESCENT_DIVERGED);
-        assert_int_equal(p->svd(3, 3, a, u, w, v), DESCENT_DIVERGED);
-    }
+    FOR_EACH_PRECISION (p)
+        for (int i = 0; i < 3; i++) {
+            static double a[9], v[9], w[3], u[9];
+            fill(a, 9, 1);
+            a[7] = bad[i];
+            assert_int_equal(p->eigh(3, a, w, v), DESCENT_DIVERGED);
+            assert_non_null(strstr(descent_error(), "not finite"));
+            assert_int_equal(p->cholesky(3, a), DESCENT_DIVERGED);
+            assert_int_equal(p->qr(3, 3, a, v), DESCENT_DIVERGED);
+            assert_int_equal(p->svd(3, 3, a, u, w, v), DESCENT_DIVERGED);
+        }
 }
 
 /* Large enough that OpenBLAS would share the work among threads if it were let. */

@@ -53,8 +53,7 @@ static void every_chunk_runs_exactly_once(void **state)
     int pools = 0;
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         assert_each_chunk_ran_once(NULL, counts[i]);
-    FOR_EACH_POOL(pool)
-    {
+    FOR_EACH_POOL (pool) {
         assert_int_equal(descent_pool_threads(pool), thread_counts[pools++]);
         for (int round = 0; round < 5; round++)
             for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
@@ -81,8 +80,7 @@ static void meet(void *context, int chunk, int thread)
 static void chunks_run_at_the_same_time_each_on_the_thread_it_is_nearest_to(void **state)
 {
     (void)state;
-    FOR_EACH_POOL(pool)
-    {
+    FOR_EACH_POOL (pool) {
         for (int round = 0; round < 20; round++) {
             struct meeting meeting = {.parties = descent_pool_threads(pool)};
             if (round % 5 == 4) /* all asleep by then */
@@ -123,8 +121,7 @@ static void odd(void *context, int chunk, int thread)
 static void a_late_thread_never_mistakes_the_region(void **state)
 {
     (void)state;
-    FOR_EACH_POOL(pool)
-    {
+    FOR_EACH_POOL (pool) {
         int regions = descent_pool_threads(pool) <= 3 ? 100000 : 20000;
         for (int i = 1; i <= regions; i++) {
             struct region region = {.number = i, .kind = i % 2};
@@ -142,8 +139,7 @@ static void a_late_thread_never_mistakes_the_region(void **state)
 static void no_wake_up_is_lost_at_the_edge_of_sleep(void **state)
 {
     (void)state;
-    FOR_EACH_POOL(pool)
-    {
+    FOR_EACH_POOL (pool) {
         for (int i = 0; i < 1000; i++) {
             struct meeting meeting = {.parties = descent_pool_threads(pool)};
             descent_pool_run(pool, meeting.parties, meet, &meeting);
@@ -189,8 +185,7 @@ static void nested_runs_are_serial_and_in_order(void **state)
 {
     (void)state;
     struct descent_pool *other = descent_pool_new(2);
-    FOR_EACH_POOL(pool)
-    {
+    FOR_EACH_POOL (pool) {
         for (int round = 0; round < 100; round++) {
             struct nest nest = {.pool = pool, .other = other};
             memset(nest.order, 0xff, sizeof nest.order);
@@ -262,8 +257,7 @@ static void denormals_are_flushed_inside_and_only_inside(void **state)
     assert_false(denormals_are_flushed());
     descent_pool_run(NULL, 3, look_at_mode, &unflushed);
     assert_false(denormals_are_flushed());
-    FOR_EACH_POOL(pool)
-    {
+    FOR_EACH_POOL (pool) {
         for (int chunks = 1; chunks < 50; chunks++) {
             descent_pool_run(pool, chunks, look_at_mode, &unflushed);
             assert_false(denormals_are_flushed());

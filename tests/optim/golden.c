@@ -405,8 +405,7 @@ static void trajectories_are_the_reference_ones(void **state)
     (void)state;
     for (enum descent_isa isa = 0; isa < DESCENT_ISA_COUNT; isa++) {
         setenv("DESCENT_ISA", descent_isa_name(isa), 1);
-        FOR_EACH_VECTOR(row, rule)
-        {
+        FOR_EACH_VECTOR (row, rule) {
             char spec[400], schedule[100];
             fill(rule, rule->spec, row, spec, sizeof spec);
             if (rule->schedule)
@@ -424,9 +423,9 @@ static void trajectories_are_the_reference_ones(void **state)
     unsetenv("DESCENT_ISA");
     for (int i = 0; i < RULES; i++) {
         char oracles[1000] = "";
-        FOR_EACH_VECTOR(row, rule)
-        if (rule == &rules[i] && proves(row))
-            add_oracles(oracles, sizeof oracles, descent_json_text(row, "checked_against", ""));
+        FOR_EACH_VECTOR (row, rule)
+            if (rule == &rules[i] && proves(row))
+                add_oracles(oracles, sizeof oracles, descent_json_text(row, "checked_against", ""));
         if (*oracles)
             evidence(evidence_subject(rules[i].spec), rules[i].name, oracles, vectors[i], worst[i]);
     }
@@ -436,13 +435,13 @@ static void simple_rules_fail_what_they_are_not(void **state)
 {
     bool found[RULES][SIMPLE] = {{false}};
     (void)state;
-    FOR_EACH_VECTOR(row, rule)
-    for (int s = 0; s < SIMPLE; s++)
-        if (!told_apart(&simple[s], row)) {
-            found[rule - rules][s] = true;
-            if (!has_word(rule->passes, simple[s].name))
-                fail_msg("%s passes a vector of %s", simple[s].name, rule->name);
-        }
+    FOR_EACH_VECTOR (row, rule)
+        for (int s = 0; s < SIMPLE; s++)
+            if (!told_apart(&simple[s], row)) {
+                found[rule - rules][s] = true;
+                if (!has_word(rule->passes, simple[s].name))
+                    fail_msg("%s passes a vector of %s", simple[s].name, rule->name);
+            }
     for (int i = 0; i < RULES; i++)
         for (int s = 0; s < SIMPLE; s++)
             if (has_word(rules[i].passes, simple[s].name) && !found[i][s])
@@ -474,9 +473,9 @@ static int count_evidence(const char *algorithm)
     const struct descent_json *rows = descent_json_get(torch, "optimizers");
     for (int i = 0; i < descent_json_count(rows); i++)
         count += is_of(descent_json_text(descent_json_at(rows, i), "spec", ""), algorithm);
-    FOR_EACH_VECTOR(row, rule)
-    if (is_of(rule->spec, algorithm))
-        count += proves(row);
+    FOR_EACH_VECTOR (row, rule)
+        if (is_of(rule->spec, algorithm))
+            count += proves(row);
     return count;
 }
 
@@ -499,8 +498,8 @@ static void every_rule_has_vectors(void **state)
 {
     bool found[RULES] = {false};
     (void)state;
-    FOR_EACH_VECTOR(row, rule)
-    found[rule - rules] = true;
+    FOR_EACH_VECTOR (row, rule)
+        found[rule - rules] = true;
     for (int i = 0; i < RULES; i++)
         if (!found[i])
             fail_msg("there are no vectors of %s", rules[i].name);

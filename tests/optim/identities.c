@@ -34,8 +34,7 @@ static void assert_close(const char *spec, const char *other, int steps)
 static void every_rule_moves(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         struct model *a = model_new(), *b = model_trained(hurried(name, "0.01"), 2);
         for (int i = 0; i < MODEL_TENSORS; i++)
             if (b->params[i].grad && a->params[i].value[1] == b->params[i].value[1])
@@ -48,8 +47,7 @@ static void every_rule_moves(void **state)
 static void lr_0_changes_nothing(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         if (sets_norm(name))
             continue;
         struct model *a = model_new(), *b = model_trained(at_rate(name, "0", ",weight_decay=0.1"), 3);
@@ -85,8 +83,7 @@ static void threads_do_not_change_a_bit(void **state)
 {
     static const int threads[] = {1, 2, 3, 8};
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         struct model *serial = model_new();
         struct optim *one = model_optim(serial, spec_of(name, "lr=0.01,weight_decay=0.1"));
         optim_measure(one, true);
@@ -115,8 +112,7 @@ static void threads_do_not_change_a_bit(void **state)
 static void measuring_does_not_change_a_bit(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
         struct model *plain = model_trained(spec, 3), *m = model_new();
         struct optim *optim = model_optim(m, spec);
@@ -132,8 +128,7 @@ static void measuring_does_not_change_a_bit(void **state)
 static void measured_norms_are_those_of_the_arrays(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         struct model *m = model_new(), *before = model_new();
         struct optim *optim = model_optim(m, spec_of(name, "lr=0.01,weight_decay=0.1"));
         optim_measure(optim, true);
@@ -157,8 +152,7 @@ static void measured_norms_are_those_of_the_arrays(void **state)
 static void group_with_the_same_values_changes_nothing(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
         struct model *whole = model_trained(spec, 4), *m = model_new();
         struct optim *optim = model_optim(m, spec);
@@ -187,8 +181,7 @@ static bool sees_tensors(const char *name)
 static void tensor_cut_in_three_changes_nothing(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         if (sees_tensors(name))
             continue;
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
@@ -216,8 +209,7 @@ static void tensor_cut_in_three_changes_nothing(void **state)
 static void save_load_continue_is_not_stopping(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1"),
                    *path = scratch_path("state.safetensors");
         struct model *m = model_new(), *resumed = model_new();

@@ -140,8 +140,7 @@ static void every_bad_hyperparameter_is_named_with_its_range_and_default(void **
 static void resolved_spec_makes_the_same_optimizer(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         char first[400];
         struct optim *optim =
             model_optim(model, spec_of(name, "lr=0.012345678901234567,weight_decay=3e-7,decay_all"));
@@ -173,8 +172,7 @@ static void every_card_is_complete(void **state)
 {
     (void)state;
     int count;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         const struct optim_algorithm *a = optim_find(name);
         if (!a->summary || !a->paper || !a->formula || a->option_count < 1)
             fail_msg("the card of %s is not complete", name);

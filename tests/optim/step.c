@@ -12,8 +12,7 @@ static void assert_error_has(const char *text)
 static void step_reads_gradients_and_counts_versions(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         struct model *m = model_new(), *before = model_new();
         struct optim *optim = model_optim(m, spec_of(name, "lr=0.01"));
         m->params[0].version = 41;
@@ -37,8 +36,7 @@ static void step_reads_gradients_and_counts_versions(void **state)
 static void parameter_without_gradient_is_skipped(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         struct model *m = model_new(), *before = model_new();
         descent_real *grad = m->params[2].grad;
         struct optim *optim = model_optim(m, spec_of(name, "lr=0.01,weight_decay=0.1"));
@@ -77,26 +75,26 @@ static void bad_gradient_is_named_and_nothing_changes(void **state)
 {
     static const double bad[] = {NAN, INFINITY, -INFINITY};
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    for (int i = 0; i < 3; i++) {
-        const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
-        struct model *m = model_new(), *straight = model_trained(spec, 4);
-        struct optim *optim = model_optim(m, spec);
-        model_steps(m, optim, 3);
-        struct model before = *m;
-        model_gradient(m, 3);
-        m->params[2].grad[77] = m->params[3].grad[1] = (descent_real)bad[i];
-        assert_int_equal(optim_step(optim), DESCENT_DIVERGED);
-        assert_error_has("gradient of dense.weight is not finite in step 4 (element 78 of 1320");
-        assert_memory_equal(m->value, before.value, sizeof m->value);
-        assert_int_equal(m->params[2].version, before.params[2].version);
-        assert_int_equal(optim_steps(optim), 3);
-        model_steps(m, optim, 1);
-        assert_same_values(m, straight);
-        optim_free(optim);
-        free(m);
-        free(straight);
-    }
+    FOR_EACH_ALGORITHM (name)
+        for (int i = 0; i < 3; i++) {
+            const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
+            struct model *m = model_new(), *straight = model_trained(spec, 4);
+            struct optim *optim = model_optim(m, spec);
+            model_steps(m, optim, 3);
+            struct model before = *m;
+            model_gradient(m, 3);
+            m->params[2].grad[77] = m->params[3].grad[1] = (descent_real)bad[i];
+            assert_int_equal(optim_step(optim), DESCENT_DIVERGED);
+            assert_error_has("gradient of dense.weight is not finite in step 4 (element 78 of 1320");
+            assert_memory_equal(m->value, before.value, sizeof m->value);
+            assert_int_equal(m->params[2].version, before.params[2].version);
+            assert_int_equal(optim_steps(optim), 3);
+            model_steps(m, optim, 1);
+            assert_same_values(m, straight);
+            optim_free(optim);
+            free(m);
+            free(straight);
+        }
 }
 
 /* Equal but for roundings: a compiler may fuse the products and sums of two loops in two ways. */
@@ -110,8 +108,7 @@ static void a_single_pass_makes_the_same_step(void **state)
 {
     (void)state;
     int single = 0;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
         struct model *a = model_new(), *b = model_new();
         struct optim *first_look = model_optim(a, spec), *look_along = model_optim(b, spec);
@@ -161,8 +158,7 @@ static void a_single_pass_names_a_bad_gradient_and_spares_where_it_must(void **s
 static void clipping_is_scaling_the_gradient(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         if (optim_find(name)->needs & OPTIM_NEEDS_LOSS)
             continue; /* a clipped gradient is not that of the loss */
         const char *spec = spec_of(name, "lr=0.01,weight_decay=0.1");
@@ -233,8 +229,7 @@ static const char *const quiet[][2] = {
 static void biases_and_norms_are_not_decayed_unless_asked(void **state)
 {
     (void)state;
-    FOR_EACH_ALGORITHM(name)
-    {
+    FOR_EACH_ALGORITHM (name) {
         char spec[200];
         snprintf(spec, sizeof spec, "%s", spec_of(name, "lr=0.01,weight_decay=0.1"));
         for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++)

@@ -111,8 +111,8 @@ static void bowl_steps(struct bowl *bowl, struct optim *optim, int first, int ca
     for (int w_ = 0, wrappers_; w_ < (optim_wrappers(&wrappers_), wrappers_); w_++)                        \
         for (const struct optim_algorithm *wrapper = optim_wrappers(&wrappers_)[w_]; wrapper;              \
              wrapper = NULL)                                                                               \
-            FOR_EACH_ALGORITHM(name)                                                                       \
-    if (!(optim_find(name)->needs & OPTIM_NEEDS_LAYER_FACTORS))
+            FOR_EACH_ALGORITHM (name)                                                                      \
+                if (!(optim_find(name)->needs & OPTIM_NEEDS_LAYER_FACTORS))
 
 /* Both kinds of values, at the end. */
 static void assert_same_end(const char *spec, struct bowl *a, struct optim *one, struct bowl *b,
@@ -134,8 +134,7 @@ static void save_load_continue_is_not_stopping(void **state)
 {
     enum { STATES = 64 };
     (void)state;
-    FOR_EACH_PAIR(wrapper, name)
-    {
+    FOR_EACH_PAIR (wrapper, name) {
         char spec[100];
         snprintf(spec, sizeof spec, "%s:lr=0.01,weight_decay=0.1+%s", name, wrapper->name);
         struct bowl straight, broken;
@@ -160,8 +159,7 @@ static void save_load_continue_is_not_stopping(void **state)
 static void lr_0_changes_nothing(void **state)
 {
     (void)state;
-    FOR_EACH_PAIR(wrapper, name)
-    {
+    FOR_EACH_PAIR (wrapper, name) {
         char spec[100];
         snprintf(spec, sizeof spec, "%s+%s", at_rate(name, "0", ",weight_decay=0.1"), wrapper->name);
         struct bowl bowl, before;
@@ -178,8 +176,7 @@ static void lr_0_changes_nothing(void **state)
 static void group_with_the_same_values_changes_nothing(void **state)
 {
     (void)state;
-    FOR_EACH_PAIR(wrapper, name)
-    {
+    FOR_EACH_PAIR (wrapper, name) {
         char spec[100];
         snprintf(spec, sizeof spec, "%s:lr=0.01,weight_decay=0.1+%s", name, wrapper->name);
         struct bowl whole, split;

@@ -20,27 +20,26 @@ static double spread(const struct surface *s, int axis, int k)
 static void gradients_are_those_of_the_values(void **state)
 {
     (void)state;
-    FOR_EACH_SURFACE(s)
-    for (int k = 0; k < 200; k++) {
-        double p[2] = {spread(s, 0, k), spread(s, 1, k)}, gradient[2], ignored[2];
-        double value = s->value(p, gradient), size = fabs(value) + hypot(gradient[0], gradient[1]) + 1;
-        for (int axis = 0; axis < 2; axis++) {
-            double h = 1e-5, ahead[2] = {p[0], p[1]}, behind[2] = {p[0], p[1]};
-            ahead[axis] += h;
-            behind[axis] -= h;
-            double slope = (s->value(ahead, ignored) - s->value(behind, ignored)) / (2 * h);
-            if (!(fabs(slope - gradient[axis]) <= 1e-5 * size))
-                fail_msg("%s at (%g, %g): slope %g, gradient %g", s->name, p[0], p[1], slope,
-                         gradient[axis]);
+    FOR_EACH_SURFACE (s)
+        for (int k = 0; k < 200; k++) {
+            double p[2] = {spread(s, 0, k), spread(s, 1, k)}, gradient[2], ignored[2];
+            double value = s->value(p, gradient), size = fabs(value) + hypot(gradient[0], gradient[1]) + 1;
+            for (int axis = 0; axis < 2; axis++) {
+                double h = 1e-5, ahead[2] = {p[0], p[1]}, behind[2] = {p[0], p[1]};
+                ahead[axis] += h;
+                behind[axis] -= h;
+                double slope = (s->value(ahead, ignored) - s->value(behind, ignored)) / (2 * h);
+                if (!(fabs(slope - gradient[axis]) <= 1e-5 * size))
+                    fail_msg("%s at (%g, %g): slope %g, gradient %g", s->name, p[0], p[1], slope,
+                             gradient[axis]);
+            }
         }
-    }
 }
 
 static void minima_are_where_they_are_said_to_be(void **state)
 {
     (void)state;
-    FOR_EACH_SURFACE(s)
-    {
+    FOR_EACH_SURFACE (s) {
         double gradient[2];
         for (int m = 0; m < s->minima; m++) {
             double value = s->value(s->minimum[m], gradient);
