@@ -184,6 +184,19 @@ enum descent_status data_stream_read(struct data_stream *stream, void *bytes, si
     return status;
 }
 
+enum descent_status data_stream_read_all(struct data_stream *stream, void *bytes, size_t size,
+                                         const char *inside)
+{
+    size_t got;
+    uint64_t offset = stream->given;
+    enum descent_status status = data_stream_read(stream, bytes, size, &got);
+    if (status == DESCENT_OK && got < size)
+        return descent_fail(DESCENT_BAD_FORMAT,
+                            "%s: ends at byte %" PRIu64 ", inside %s, which takes at least %" PRIu64,
+                            stream->name, offset + got, inside, offset + size);
+    return status;
+}
+
 enum descent_status data_stream_take(struct data_stream *stream, size_t size, uint8_t **bytes, size_t *got)
 {
     enum descent_status status = DESCENT_OK;

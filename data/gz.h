@@ -36,8 +36,12 @@ uint64_t data_stream_offset(const struct data_stream *stream);
  */
 enum descent_status data_stream_read(struct data_stream *stream, void *bytes, size_t size, size_t *got);
 
-/* The same into malloc'ed memory, *bytes, which grows with what comes out of the file, never on the word of
- * whoever asks for `size`. On failure *bytes is NULL. */
+/* Exactly `size` bytes; a content that ends before is an error that says inside what: "the IDX header". */
+enum descent_status data_stream_read_all(struct data_stream *stream, void *bytes, size_t size,
+                                         const char *inside);
+
+/* The same as data_stream_read into malloc'ed memory, *bytes, which grows with what comes out of the file,
+ * never on the word of whoever asks for `size`. On failure *bytes is NULL. */
 enum descent_status data_stream_take(struct data_stream *stream, size_t size, uint8_t **bytes, size_t *got);
 
 /* Fails unless the content ends here; what the message calls the promise: "its header". */

@@ -4,7 +4,6 @@
 #include "data/known.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,26 +23,12 @@ static const struct {
 
 enum { TYPES = sizeof types / sizeof *types };
 
-/* Exactly `size` bytes of the header. */
-static enum descent_status read_header(struct data_stream *stream, uint8_t *bytes, size_t size)
-{
-    size_t got;
-    uint64_t offset = data_stream_offset(stream);
-    enum descent_status status = data_stream_read(stream, bytes, size, &got);
-    if (status == DESCENT_OK && got < size)
-        return descent_fail(DESCENT_BAD_FORMAT,
-                            "%s: ends at byte %" PRIu64
-                            ", inside the IDX header, which takes at least %" PRIu64,
-                            data_stream_name(stream), offset + got, offset + size);
-    return status;
-}
-
 enum descent_status data_idx_read(struct data_stream *stream, int least, int most, struct data_array *array)
 {
     const char *name = data_stream_name(stream);
     uint8_t magic[4], sizes[4 * DATA_MAX_RANK];
     *array = (struct data_array){.big_endian = true};
-    enum descent_status status = read_header(stream, magic, sizeof magic);
+    enum descent_status status = data_stream_read_all(stream, magic, sizeof magic, "the IDX header");
     if (status != DESCENT_OK)
         return status;
     if (magic[0] || magic[1])
@@ -63,7 +48,7 @@ enum descent_status data_idx_read(struct data_stream *stream, int least, int mos
                             least == 1 ? "labels" : "images x height x width x channels");
     array->element = types[type].element;
     array->rank = magic[3];
-    status = read_header(stream, sizes, 4 * (size_t)array->rank);
+    status = data_stream_read_all(stream, sizes, 4 * (size_t)array->rank, "the IDX header");
     if (status != DESCENT_OK)
         return status;
     for (int i = 0; i < array->rank; i++) {

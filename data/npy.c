@@ -24,20 +24,6 @@ static const struct {
 
 enum { TYPES = sizeof types / sizeof *types };
 
-/* Exactly `size` bytes of the header. */
-static enum descent_status read_bytes(struct data_stream *stream, void *bytes, size_t size)
-{
-    size_t got;
-    uint64_t offset = data_stream_offset(stream);
-    enum descent_status status = data_stream_read(stream, bytes, size, &got);
-    if (status == DESCENT_OK && got < size)
-        return descent_fail(DESCENT_BAD_FORMAT,
-                            "%s: ends at byte %" PRIu64
-                            ", inside the .npy header, which takes at least %" PRIu64,
-                            data_stream_name(stream), offset + got, offset + size);
-    return status;
-}
-
 /* What follows 'KEY': in the header, a dictionary as Python writes it; NULL if there is no such key. */
 static const char *find_value(const char *header, const char *key)
 {
@@ -112,7 +98,7 @@ enum descent_status data_npy_read(struct data_stream *stream, int least, int mos
     uint8_t head[HEAD], size[4] = {0};
     char header[MAX_HEADER + 1];
     *array = (struct data_array){.rank = 0};
-    enum descent_status status = read_bytes(stream, head, sizeof head);
+    enum descent_status status = data_stream_read_all(stream, head, sizeof head, "the .npy header");
     if (status != DESCENT_OK)
         return status;
     if (memcmp(head, "\x93NUMPY", 6) != 0 || head[6] < 1 || head[6] > 3)
@@ -121,14 +107,14 @@ enum descent_status data_npy_read(struct data_stream *stream, int least, int mos
             "%s: starts with %02x %02x %02x %02x, version %d; expected 93 4e 55 4d of a .npy "
             "file, version 1 to 3",
             name, head[0], head[1], head[2], head[3], head[6]);
-    status = read_bytes(stream, size, head[6] == 1 ? 2 : 4);
+    status = data_stream_read_all(stream, size, head[6] == 1 ? 2 : 4, "the .npy header");
     if (status != DESCENT_OK)
         return status;
     uint32_t length = (uint32_t)size[3] << 24 | (uint32_t)size[2] << 16 | (uint32_t)size[1] << 8 | size[0];
     if (length > MAX_HEADER)
         return descent_fail(DESCENT_BAD_FORMAT, "%s: .npy header of %" PRIu32 " bytes, expected at most %d",
                             name, length, MAX_HEADER);
-    status = read_bytes(stream, header, length);
+    status = data_stream_read_all(stream, header, length, "the .npy header");
     header[length] = 0;
     if (status == DESCENT_OK)
         status = parse_header(name, header, least, most, array);
