@@ -13,7 +13,6 @@ enum kind {
     TEXT,
     TEXTS,        /* given several times: an array of TRAIN_GROUPS */
     COUNT,        /* int in [min, max] */
-    LONG,         /* int64_t in [min, max] */
     COUNT_OR_ALL, /* as COUNT, and "all" is 0 */
     SEED,         /* uint64_t in [min, max] */
     ORDER,        /* enum data_order, by its name */
@@ -53,7 +52,7 @@ static const struct row rows[] = {
      "do not train parameters whose names match, like 'conv*'"},
 
     {"How to train", "epochs", "N", COUNT, AT(config.epochs), "5", 1, 1e6, "passes over the training set"},
-    {NULL, "steps", "N", LONG, AT(config.steps), NULL, 1, 1e15,
+    {NULL, "steps", "N", COUNT, AT(config.steps), NULL, 1, INT_MAX,
      "end after so many optimizer steps instead"},
     {NULL, "batch", "N|all", COUNT_OR_ALL, AT(config.batch), "64", 1, INT_MAX,
      "images an optimizer step; all: the whole training set, gradients added up"},
@@ -167,8 +166,6 @@ static enum descent_status set(const struct row *row, const char *text, struct t
         return status;
     if (row->kind == REAL)
         *(double *)field = number;
-    else if (row->kind == LONG)
-        *(int64_t *)field = (int64_t)number;
     else if (row->kind == SEED)
         *(uint64_t *)field = (uint64_t)number;
     else

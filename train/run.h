@@ -25,7 +25,7 @@ struct train_config {
     bool number_out;                          /* make out-1, or out-2 if that is taken, ... */
     bool force;                               /* overwrite a run in `out` */
     int epochs;
-    int64_t steps;   /* end after so many instead; 0: epochs decide */
+    int steps;       /* end after so many instead; 0: epochs decide */
     bool train_only; /* nothing is evaluated and no model saved */
     int batch;       /* samples an optimizer step; 0: the whole training set */
     int micro_batch; /* samples a forward pass; 0: batch, or 256 when that is the whole training set */
