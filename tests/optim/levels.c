@@ -3,12 +3,6 @@
 #include "optim/algorithm.h"
 #include "tests/optim/model.h"
 
-static void assert_error_has(const char *text)
-{
-    if (!strstr(descent_error(), text))
-        fail_msg("'%s' is not in: %s", text, descent_error());
-}
-
 static void assert_tensor_same(const struct model *a, const struct model *b, int i)
 {
     size_t bytes = (size_t)a->params[i].size * sizeof(descent_real);

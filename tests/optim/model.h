@@ -145,6 +145,12 @@ static inline struct optim *model_optim_of(struct model *m, const char *spec, st
     return optim;
 }
 
+static inline void assert_error_has(const char *text)
+{
+    if (!strstr(descent_error(), text))
+        fail_msg("'%s' is not in: %s", text, descent_error());
+}
+
 static inline struct optim *model_optim(struct model *m, const char *spec)
 {
     return model_optim_of(m, spec, m->params, MODEL_TENSORS);

@@ -3,12 +3,6 @@
 #include "optim/algorithm.h"
 #include "tests/optim/model.h"
 
-static void assert_error_has(const char *text)
-{
-    if (!strstr(descent_error(), text))
-        fail_msg("'%s' is not in: %s", text, descent_error());
-}
-
 static void step_reads_gradients_and_counts_versions(void **state)
 {
     (void)state;
