@@ -7,13 +7,12 @@ its configurations is its best; the rounds are between those two.
 """
 
 import argparse
-import json
 import os
 import statistics
 import tempfile
 from pathlib import Path
 
-from sides import (HERE, Quiet, Side, add_arguments, machine, print_disturbance, print_sides, print_table,
+from sides import (HERE, Quiet, Side, add_arguments, give, machine, print_disturbance, print_sides, print_table,
                    progress)
 
 BATCH, IMAGES = 128, 10000
@@ -195,10 +194,7 @@ def main():
         report["disturbance"] = quiet.report()
     for side in sides:
         side.close()
-    progress("")
-    print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    give(report, print_report, options.json)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ taken within a round, and the tables show medians over the rounds.
 """
 
 import argparse
-import json
 import statistics
 
 from sides import (
@@ -17,6 +16,7 @@ from sides import (
     Quiet,
     Side,
     add_arguments,
+    give,
     machine,
     print_disturbance,
     print_sides,
@@ -166,10 +166,7 @@ def main():
     report["disturbance"] = quiet.report()
     for side in sides:
         side.close()
-    progress("")
-    print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    give(report, print_report, options.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the benchmarks share: child processes that are asked for measurements, and how quiet the machine was.
 """
 
+import json
 import os
 import platform
 import subprocess
@@ -117,6 +118,14 @@ def print_disturbance(disturbance):
     print("CPU time of", ", ".join(f"{key} {share:.1%}" for key, share in disturbance.items()))
     if max(disturbance.values()) > 0.05:
         print("The machine was not quiet: repeat before you believe this table.")
+
+
+def give(report, print_report, path):
+    """Prints a report and, with a path, writes all of it there."""
+    progress("")
+    print_report(report)
+    if path:
+        path.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def add_arguments(parser, program, rounds, slice_seconds):

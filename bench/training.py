@@ -8,11 +8,21 @@ quartiles of the ratio.
 """
 
 import argparse
-import json
 import statistics
 import sys
 
-from sides import HERE, Quiet, Side, add_arguments, machine, print_disturbance, print_sides, print_table, progress
+from sides import (
+    HERE,
+    Quiet,
+    Side,
+    add_arguments,
+    give,
+    machine,
+    print_disturbance,
+    print_sides,
+    print_table,
+    progress,
+)
 
 NETWORKS = {"mlp": 64, "lenet5": 64, "cnn": 128, "resnet20": 128}  # batch
 # Times PyTorch, or SGEMM_SHARE of sgemm if that is lower.
@@ -212,10 +222,7 @@ def main():
         )
         report["networks"].append(row)
     report["sgemm"] = median_sgemm([sgemm for _, _, sgemms in timed.values() for sgemm in sgemms])
-    progress("")
-    print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    give(report, print_report, options.json)
 
 
 if __name__ == "__main__":
