@@ -519,9 +519,7 @@ enum descent_status optim_step(struct optim *optim)
 enum descent_status optim_duration(const struct optim_run *run, const struct descent_value *value,
                                    int64_t *steps)
 {
-    double unit = value->unit == DESCENT_STEPS    ? 1
-                  : value->unit == DESCENT_EPOCHS ? (double)run->steps_per_epoch
-                                                  : (double)run->total_steps / 100;
+    double unit = optim_schedule_unit(value->unit, run->total_steps, run->steps_per_epoch);
     if (unit == 0)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "a duration in epochs or percent, and optim_schedule was not called");

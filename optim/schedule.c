@@ -63,13 +63,16 @@ static const struct optim_schedule_kind *find(const char *name)
     return NULL;
 }
 
+double optim_schedule_unit(enum descent_unit unit, int64_t total, int64_t per_epoch)
+{
+    return unit == DESCENT_EPOCHS ? (double)per_epoch : unit == DESCENT_PERCENT ? (double)total / 100 : 1;
+}
+
 /* Durations that must not be 0 have an open minimum. */
 static enum descent_status to_steps(const struct descent_option *option, struct descent_value *value,
                                     int64_t total, int64_t per_epoch)
 {
-    double unit = value->unit == DESCENT_EPOCHS    ? (double)per_epoch
-                  : value->unit == DESCENT_PERCENT ? (double)total / 100
-                                                   : 1;
+    double unit = optim_schedule_unit(value->unit, total, per_epoch);
     char text[400];
     descent_value_text(option, value, text, sizeof text);
     for (int i = 0; i < value->count; i++) {

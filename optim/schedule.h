@@ -61,6 +61,9 @@ double optim_schedule_progress(const struct optim_schedule_at *at, int64_t lengt
 double optim_schedule_cosine_between(double start, double end, double progress);
 double optim_schedule_line_between(double start, double end, double progress);
 
+/* Steps that one of a duration's unit stands for, in a run of `total` steps with `per_epoch` an epoch. */
+double optim_schedule_unit(enum descent_unit unit, int64_t total, int64_t per_epoch);
+
 /* A schedule by its spec, for a run of total_steps; see optim_schedule in optim.h. */
 struct optim_schedule;
 struct optim_schedule *optim_schedule_new(const char *spec, int64_t total_steps, int64_t steps_per_epoch);
