@@ -62,8 +62,9 @@ struct optim_tensor {
 
     descent_real k[OPTIM_CONSTANTS]; /* what `step` computes for its rule */
     double sums[OPTIM_SUMS];         /* what optim_add_up found */
+    enum descent_status status;      /* of a visit that may fail */
     void *own;                /* the algorithm's: what its init leaves here, such as an optim_state */
-    descent_real *evaluation; /* for the algorithm's evaluation(): param->size numbers to be written */
+    descent_real *evaluation; /* for evaluation(): a copy of the values, to be replaced or left */
     const struct optim_tensor *inner; /* of a wrapper: the same parameter as the algorithm sees it, its
                                          scalars those of the last step; NULL in an algorithm */
 };

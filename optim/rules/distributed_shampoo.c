@@ -53,7 +53,6 @@ struct blocks {
     descent_real *work, *product;
     bool active, refresh; /* in this step */
     double correction;    /* of the averages */
-    enum descent_status status;
 };
 
 /* Where the i-th of `count` nearly equal parts of 0 .. n-1 begins. */
@@ -192,9 +191,8 @@ static void visit(struct optim_tensor *t)
 {
     struct blocks *own = t->own;
     size_t left = 0, right = 0;
-    own->status = DESCENT_OK;
-    for (int i = 0; i < own->down && !own->status; i++)
-        for (int j = 0; j < own->across && !own->status; j++) {
+    for (int i = 0; i < own->down && !t->status; i++)
+        for (int j = 0; j < own->across && !t->status; j++) {
             int row = begin_of(own->rows, own->down, i), column = begin_of(own->columns, own->across, j);
             size_t at = (size_t)row * (size_t)own->columns + (size_t)column;
             struct block b = {.rows = begin_of(own->rows, own->down, i + 1) - row,
@@ -211,8 +209,8 @@ static void visit(struct optim_tensor *t)
             right += (size_t)b.columns * (size_t)b.columns;
             add_grams(t, &b);
             if (own->refresh || (own->active && matrix_is_zero(b.right_root, b.columns))) /* none yet */
-                own->status = new_roots(t, &b);
-            if (own->active && !own->status)
+                t->status = new_roots(t, &b);
+            if (own->active && !t->status)
                 precondition(t, &b);
         }
 }
@@ -236,14 +234,10 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++)
         set_scalars(run, run->tensor[i]);
     optim_for_parts(run, advance);
-    optim_for_tensors(run, visit);
-    for (int i = 0; i < run->count; i++) {
-        const struct blocks *own = run->tensor[i]->own;
-        if (own->status)
-            return matrix_fail(run, run->tensor[i], own->status);
-    }
-    optim_for_parts(run, matrix_step);
-    return DESCENT_OK;
+    enum descent_status status = matrix_for_tensors(run, visit);
+    if (!status)
+        optim_for_parts(run, matrix_step);
+    return status;
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(distributed_shampoo) = {

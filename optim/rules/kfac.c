@@ -49,7 +49,6 @@ struct layer {
     struct optim_tensor *bias;         /* or NULL */
     bool active, with_bias, renew; /* has factors; A's last row is the bias's; the eigenvectors are old */
     double product;                /* <V, G> lr^2 */
-    enum descent_status status;
 };
 
 /* Of every tensor: NULL for what is no layer's weight. */
@@ -245,13 +244,12 @@ static void visit(struct optim_tensor *t)
     if (!layer || !layer->active)
         return;
     int columns = layer->columns - !layer->with_bias;
-    layer->status = DESCENT_OK;
     if (layer->renew) {
-        layer->status = decompose(&layer->a, columns, layer->work);
-        if (!layer->status)
-            layer->status = decompose(&layer->s, layer->rows, layer->work);
+        t->status = decompose(&layer->a, columns, layer->work);
+        if (!t->status)
+            t->status = decompose(&layer->s, layer->rows, layer->work);
     }
-    if (layer->status)
+    if (t->status)
         return;
     gather(t, columns);
     layer->product = precondition(layer, columns, t->hyper[DAMPING].number) * t->lr * t->lr;
@@ -320,14 +318,13 @@ static enum descent_status step(struct optim_run *run)
         return status;
     for (int i = 0; i < run->count; i++)
         set_scalars(run, run->tensor[i]);
-    optim_for_tensors(run, visit);
+    status = matrix_for_tensors(run, visit);
+    if (status)
+        return status;
     for (int i = 0; i < run->count; i++) {
         const struct layer *layer = layer_of(run->tensor[i]);
-        if (!layer || !layer->active)
-            continue;
-        if (layer->status)
-            return matrix_fail(run, run->tensor[i], layer->status);
-        total += layer->product;
+        if (layer && layer->active)
+            total += layer->product;
     }
     for (int i = 0; i < run->count; i++)
         set_natural(run->tensor[i], total);

@@ -34,17 +34,19 @@ OPTIM_INLINE descent_real matrix_direction(const descent_real *k, struct optim_e
     return e->s[0];
 }
 
-/* A loop: x <- x - (lr d + shrink x). Measured or not, it is one loop, so that compilers cannot fuse its
- * products and sums in two ways. */
+/* A loop: x <- x - (lr d + shrink x). */
 static inline void matrix_step(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
     struct optim_scalars scalars = optim_scalars(t);
-    int64_t begin = part->begin;
-    part->sum = optim_range(part->end - begin, t->param->value + begin, t->param->grad + begin,
-                            t->slot[MATRIX_DIRECTION] + begin, NULL, NULL, NULL, NULL, NULL, &scalars, 1,
-                            matrix_direction, true, true)
-                    .change;
+    descent_real *value = t->param->value + part->begin, *d = t->slot[MATRIX_DIRECTION] + part->begin;
+    const descent_real *grad = t->param->grad + part->begin;
+    int64_t n = part->end - part->begin;
+#define RANGE(measure)                                                                                     \
+    optim_range(n, value, grad, d, NULL, NULL, NULL, NULL, NULL, &scalars, 1, matrix_direction, measure,   \
+                measure)
+    part->sum = part->measure ? RANGE(true).change : RANGE(false).change;
+#undef RANGE
 }
 
 /* A weight as a matrix: what makes one output is a row, so a convolution's kernels are out x in h w. A
@@ -142,12 +144,21 @@ static inline int64_t matrix_power_work(int64_t n)
     return (2 * n + 1) * n;
 }
 
-/* Failures inside optim_for_tensors happen on any thread; their message is made again on the caller's. */
-static inline enum descent_status matrix_fail(const struct optim_run *run, const struct optim_tensor *t,
-                                              enum descent_status status)
+/* optim_for_tensors for a visit that decomposes matrices and leaves in tensor->status whether it could.
+ * Failures happen on any thread; the message of the first is made here, on the caller's. */
+static inline enum descent_status matrix_for_tensors(struct optim_run *run,
+                                                     void (*visit)(struct optim_tensor *tensor))
 {
-    return descent_fail(status, "the matrices of %s cannot be decomposed in step %lld: %s", t->param->name,
-                        (long long)run->step, descent_status_text(status));
+    for (int i = 0; i < run->count; i++)
+        run->tensor[i]->status = DESCENT_OK;
+    optim_for_tensors(run, visit);
+    for (int i = 0; i < run->count; i++) {
+        const struct optim_tensor *t = run->tensor[i];
+        if (t->status)
+            return descent_fail(t->status, "the matrices of %s cannot be decomposed in step %lld: %s",
+                                t->param->name, (long long)run->step, descent_status_text(t->status));
+    }
+    return DESCENT_OK;
 }
 
 #endif

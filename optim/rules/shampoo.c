@@ -21,7 +21,6 @@ struct shampoo {
     descent_real *gram[DESCENT_MAX_RANK], *root[DESCENT_MAX_RANK];
     descent_real *other, *work; /* of the tensor's size; for matrix_power */
     bool refresh;
-    enum descent_status status;
 };
 
 static enum descent_status init_axis(struct optim_run *run, struct optim_tensor *t, int i)
@@ -103,16 +102,15 @@ static void visit(struct optim_tensor *t)
     descent_real *g = t->slot[MATRIX_DIRECTION], scale = (descent_real)t->grad_scale;
     for (int64_t i = 0; i < t->param->size; i++)
         g[i] = scale * t->param->grad[i];
-    own->status = DESCENT_OK;
-    for (int i = 0; i < own->count && !own->status; i++) {
+    for (int i = 0; i < own->count && !t->status; i++) {
         if (own->diagonal[i])
             add_squares(&own->axis[i], g, own->gram[i]);
         else
             matrix_add_gram(&own->axis[i], g, 1, 1, own->gram[i]);
         if (own->refresh)
-            own->status = new_root(t, i);
+            t->status = new_root(t, i);
     }
-    for (int i = 0; i < own->count && !own->status; i++) {
+    for (int i = 0; i < own->count && !t->status; i++) {
         descent_real *x = t->slot[MATRIX_DIRECTION];
         if (own->diagonal[i]) {
             multiply_diagonal(&own->axis[i], own->root[i], x);
@@ -132,14 +130,10 @@ static enum descent_status step(struct optim_run *run)
         own->refresh = every <= 1 || run->step % (int64_t)every == 0 ||
                        matrix_is_zero(own->root[0], own->axis[0].n); /* none yet */
     }
-    optim_for_tensors(run, visit);
-    for (int i = 0; i < run->count; i++) {
-        const struct shampoo *own = run->tensor[i]->own;
-        if (own->status)
-            return matrix_fail(run, run->tensor[i], own->status);
-    }
-    optim_for_parts(run, matrix_step);
-    return DESCENT_OK;
+    enum descent_status status = matrix_for_tensors(run, visit);
+    if (!status)
+        optim_for_parts(run, matrix_step);
+    return status;
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(shampoo) = {

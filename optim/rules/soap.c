@@ -27,7 +27,6 @@ struct soap {
     descent_real *work;                                             /* 2 n x n and n */
     int *order;                                                     /* n */
     int64_t t;                                                      /* of this step: 0 in the first */
-    enum descent_status status;
 };
 
 /* Of a vector nothing is rotated. */
@@ -184,7 +183,6 @@ static void visit(struct optim_tensor *t)
     struct soap *own = t->own;
     double beta2 = t->hyper[BETA2].number;
     descent_real *g = t->slot[MATRIX_DIRECTION], scale = (descent_real)t->grad_scale;
-    own->status = DESCENT_OK;
     for (int64_t i = 0; i < t->param->size; i++)
         g[i] = scale * t->param->grad[i];
     if (own->t > 0) {
@@ -195,11 +193,11 @@ static void visit(struct optim_tensor *t)
     add_grams(own, g, beta2);
     if (own->t > 0)
         set_direction(t);
-    for (int i = 0; i < own->count && !own->status; i++)
+    for (int i = 0; i < own->count && !t->status; i++)
         if (matrix_is_zero(own->basis[i], own->axis[i].n)) /* none yet */
-            own->status = first_basis(own, i);
+            t->status = first_basis(own, i);
         else if (own->t % (int64_t)t->hyper[EVERY].number == 0)
-            own->status = next_basis(t, i);
+            t->status = next_basis(t, i);
 }
 
 /* Decay comes after the step: x <- (x - lr d) (1 - lr weight_decay). */
@@ -218,14 +216,10 @@ static enum descent_status step(struct optim_run *run)
         own->t = run->step - 1;
         set_rate(run->tensor[i], own->t);
     }
-    optim_for_tensors(run, visit);
-    for (int i = 0; i < run->count; i++) {
-        const struct soap *own = run->tensor[i]->own;
-        if (own->status)
-            return matrix_fail(run, run->tensor[i], own->status);
-    }
-    optim_for_parts(run, matrix_step);
-    return DESCENT_OK;
+    enum descent_status status = matrix_for_tensors(run, visit);
+    if (!status)
+        optim_for_parts(run, matrix_step);
+    return status;
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(soap) = {
