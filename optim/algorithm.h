@@ -46,7 +46,8 @@
 enum { OPTIM_CONSTANTS = 12, OPTIM_SUMS = 4 };
 
 /* A parameter as an algorithm sees it. `hyper` are its group's hyperparameters, in the order of the
- * algorithm's options. The scalars are set by the driver before each step. */
+ * algorithm's options. The scalars are set by the driver before each step; a wrapper's are those of
+ * gradients as they stand. */
 struct optim_tensor {
     struct descent_param *param; /* with a gradient; the driver counts its version */
     int index;                   /* its place among the optimizer's params */
@@ -101,13 +102,9 @@ struct optim_part {
     double sums[OPTIM_SUMS]; /* for optim_add_up */
 };
 
-/* Of all tensors: the slot becomes the values; and for `evaluation`, what is evaluated becomes the slot, or
- * with a negative slot the values as they are. */
+/* Of all tensors: the slot becomes the values; and, for `evaluation`, what is evaluated the slot. */
 void optim_keep_values(struct optim_run *run, int slot);
 void optim_evaluate_slot(struct optim_run *run, int slot);
-
-/* For optim_for_tensors, in a wrapper: has optim_add_up see gradients as they stand. */
-void optim_plain_gradient(struct optim_tensor *tensor);
 
 /* Runs `loop` on pieces that cover all tensors, in parallel. They depend on the tensors' sizes alone. */
 typedef void optim_loop(struct optim_part *part);

@@ -308,6 +308,44 @@ void optim_add_up(struct optim_run *run, optim_loop *loop)
             level->part[i].tensor->sums[j] += level->part[i].sums[j];
 }
 
+struct copy {
+    const struct optim_level *level;
+    int slot;
+    bool evaluation;
+};
+
+static void copy_chunk(void *context, int chunk, int thread)
+{
+    const struct copy *copy = context;
+    (void)thread;
+    for (int i = copy->level->first[chunk]; i < copy->level->first[chunk + 1]; i++) {
+        const struct optim_part *part = &copy->level->part[i];
+        const struct optim_tensor *t = part->tensor;
+        descent_real *slot = t->slot[copy->slot] + part->begin;
+        size_t bytes = (size_t)(part->end - part->begin) * sizeof *slot;
+        if (copy->evaluation)
+            memcpy(t->evaluation + part->begin, slot, bytes);
+        else
+            memcpy(slot, t->param->value + part->begin, bytes);
+    }
+}
+
+static void copy_slot(struct optim_run *run, int slot, bool evaluation)
+{
+    struct copy copy = {.level = (struct optim_level *)run, .slot = slot, .evaluation = evaluation};
+    descent_pool_run(run->pool, copy.level->chunks, copy_chunk, &copy);
+}
+
+void optim_keep_values(struct optim_run *run, int slot)
+{
+    copy_slot(run, slot, false);
+}
+
+void optim_evaluate_slot(struct optim_run *run, int slot)
+{
+    copy_slot(run, slot, true);
+}
+
 struct visit {
     struct optim_run *run;
     int chunks;
@@ -527,32 +565,7 @@ enum descent_status optim_duration(const struct optim_run *run, const struct des
     return DESCENT_OK;
 }
 
-void optim_plain_gradient(struct optim_tensor *tensor)
-{
-    tensor->grad_scale = 1;
-    tensor->l2 = 0;
-}
-
 /* --- Weights to evaluate with. --- */
-
-static void copy_tensors(struct optim_run *run, int slot, bool evaluation)
-{
-    for (int i = 0; i < run->count; i++) {
-        const struct optim_tensor *t = run->tensor[i];
-        const descent_real *from = evaluation && slot >= 0 ? t->slot[slot] : t->param->value;
-        memcpy(evaluation ? t->evaluation : t->slot[slot], from, (size_t)t->param->size * sizeof *from);
-    }
-}
-
-void optim_keep_values(struct optim_run *run, int slot)
-{
-    copy_tensors(run, slot, false);
-}
-
-void optim_evaluate_slot(struct optim_run *run, int slot)
-{
-    copy_tensors(run, slot, true);
-}
 
 /* The outermost wrapper that has such weights, or NULL. */
 static struct optim_level *averaging_wrapper(const struct optim *optim)

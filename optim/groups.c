@@ -167,6 +167,7 @@ static void arrange(struct optim *optim)
                                       .lr_scale = owned->lr_scale};
         own->tensor[own->count] = tensor;
         tensor.inner = &own->tensor[own->count++];
+        tensor.grad_scale = 1;
         FOR_EACH_LEVEL (level, optim->wrapper) {
             tensor.hyper = level->group->live;
             level->tensor[level->count++] = tensor;

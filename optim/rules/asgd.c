@@ -47,7 +47,8 @@ static enum descent_status step(struct optim_run *run)
 
 static void evaluation(struct optim_run *run)
 {
-    optim_evaluate_slot(run, run->step > 0 ? 0 : -1);
+    if (run->step > 0)
+        optim_evaluate_slot(run, 0);
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(asgd) = {

@@ -428,7 +428,8 @@ static enum descent_status dog_step(struct optim_run *run)
 
 static void dog_evaluation(struct optim_run *run)
 {
-    optim_evaluate_slot(run, run->step > 0 ? 1 : -1);
+    if (run->step > 0)
+        optim_evaluate_slot(run, 1);
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(dog) = {

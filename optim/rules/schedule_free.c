@@ -115,14 +115,14 @@ static enum descent_status adamw_step(struct optim_run *run)
     return DESCENT_OK;
 }
 
-/* x = y + (1 - 1/beta) (z - y). Where lr has been 0 so far, z is not there yet, and x is y. */
+/* x = y + (1 - 1/beta) (z - y). While lr has been 0, z is not there yet, and y remains. */
 static void find_x(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
     const struct average *average = t->own;
-    descent_real away = (descent_real)(average->weights > 0 ? 1 - 1 / t->hyper[BETA].number : 0);
+    descent_real away = (descent_real)(1 - 1 / t->hyper[BETA].number);
     const descent_real *y = t->param->value, *z = t->slot[0];
-    for (int64_t i = part->begin; i < part->end; i++)
+    for (int64_t i = part->begin; i < part->end && average->weights > 0; i++)
         t->evaluation[i] = y[i] + away * (z[i] - y[i]);
 }
 

@@ -49,7 +49,8 @@ static enum descent_status ema_step(struct optim_run *run)
 
 static void ema_evaluation(struct optim_run *run)
 {
-    optim_evaluate_slot(run, run->step > 0 ? 0 : -1);
+    if (run->step > 0)
+        optim_evaluate_slot(run, 0);
 }
 
 const struct optim_algorithm OPTIM_WRAPPER(ema) = {
@@ -112,7 +113,8 @@ static enum descent_status swa_step(struct optim_run *run)
 static void swa_evaluation(struct optim_run *run)
 {
     const int64_t *averaged = run->tensor[0]->own;
-    optim_evaluate_slot(run, *averaged > 0 ? 0 : -1);
+    if (*averaged > 0)
+        optim_evaluate_slot(run, 0);
 }
 
 const struct optim_algorithm OPTIM_WRAPPER(swa) = {

@@ -17,13 +17,6 @@ static enum descent_status init(struct optim_run *run)
     return DESCENT_OK;
 }
 
-static void copy_part(struct optim_part *part)
-{
-    const struct optim_tensor *t = part->tensor;
-    for (int64_t i = part->begin; i < part->end; i++)
-        t->slot[0][i] = t->param->value[i];
-}
-
 OPTIM_INLINE descent_real direction(const descent_real *k, const struct optim_element *e)
 {
     return e->x - k[KEEP] * e->s[0];
@@ -53,8 +46,7 @@ static void mask_part(struct optim_part *part)
 
 static enum descent_status step(struct optim_run *run)
 {
-    optim_for_tensors(run, optim_plain_gradient);
-    optim_for_parts(run, copy_part);
+    optim_keep_values(run, 0);
     enum descent_status status = optim_inner(run);
     if (status)
         return status;

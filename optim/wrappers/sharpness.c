@@ -82,7 +82,6 @@ static void return_part(struct optim_part *part)
 static enum descent_status step(struct optim_run *run, optim_loop *sum, optim_loop *up)
 {
     double squares = 0, loss;
-    optim_for_tensors(run, optim_plain_gradient);
     optim_add_up(run, sum);
     for (int i = 0; i < run->count; i++)
         squares += run->tensor[i]->sums[0];
