@@ -79,10 +79,14 @@ struct nn_op {
     void (*forward)(const struct nn_call *call);
     void (*backward)(const struct nn_call *call);
     double (*flops)(const nn_node *node); /* of one sample's forward; NULL: one per element of y */
-    unsigned reads_x;                     /* bit i: backward reads x[i] */
-    bool reads_y;                         /* backward reads y */
-    unsigned in_place;                    /* bit i: forward may write y over x[i] (equal size) */
-    unsigned backward_in_place;           /* bit i: backward may write dx[i] over dy (equal size) */
+    /* Of an operator that is W a + b at each position of its output: fills in kernel, stride, padding and
+     * dilation where they are not a dense layer's; false if this node is none, as grouped convolutions are.
+     * NULL: none is. */
+    bool (*linear)(const nn_node *node, struct nn_linear_layer *layer);
+    unsigned reads_x;           /* bit i: backward reads x[i] */
+    bool reads_y;               /* backward reads y */
+    unsigned in_place;          /* bit i: forward may write y over x[i] (equal size) */
+    unsigned backward_in_place; /* bit i: backward may write dx[i] over dy (equal size) */
     bool (*view)(
         const nn_node *node); /* y has the bytes of x[0], so they may share memory: forward and backward
                                  then see y == x[0], dx[0] == dy and have nothing to do; NULL: never */

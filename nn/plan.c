@@ -332,9 +332,8 @@ static void find_first_uses(nn_plan *plan)
 /* Whether the step is a layer that nn_linear_layer lists. */
 static bool is_linear(const nn_plan *plan, const struct nn_step *step)
 {
-    bool conv2d = !strcmp(step->op->name, "conv2d");
-    if (!step->has_backward || (!conv2d && strcmp(step->op->name, "dense") != 0) ||
-        (conv2d && ((const struct nn_conv2d_options *)step->node->options)->groups != 1) ||
+    struct nn_linear_layer layer;
+    if (!step->has_backward || !step->op->linear || !step->op->linear(step->node, &layer) ||
         !plan->graph->param[step->node->param[0]].grad)
         return false;
     for (int s = 0; s < plan->step_count; s++)

@@ -211,13 +211,7 @@ static struct nn_linear_layer layer_of(const struct nn_step *step)
                                     .n = step->call.n,
                                     .x = step->call.x[0],
                                     .dy = step->call.dy};
-    if (!strcmp(step->op->name, "conv2d")) {
-        const struct nn_conv2d_options *o = node->options;
-        layer.kernel = o->kernel;
-        layer.stride = o->stride;
-        layer.padding = o->padding;
-        layer.dilation = o->dilation;
-    }
+    step->op->linear(node, &layer);
     return layer;
 }
 

@@ -160,6 +160,16 @@ static void shape(nn_node *node)
                            });
 }
 
+static bool linear(const nn_node *node, struct nn_linear_layer *layer)
+{
+    const struct nn_conv2d_options *o = node->options;
+    layer->kernel = o->kernel;
+    layer->stride = o->stride;
+    layer->padding = o->padding;
+    layer->dilation = o->dilation;
+    return o->groups == 1;
+}
+
 static double flops(const nn_node *node)
 {
     const struct nn_conv2d_options *o = node->options;
@@ -690,6 +700,7 @@ const struct nn_op NN_OP(conv2d) = {
     .forward = forward,
     .backward = backward,
     .flops = flops,
+    .linear = linear,
     .reads_x = 1,
     .fuses_relu = true,
     .adds_dx = true,

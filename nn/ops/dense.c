@@ -42,6 +42,12 @@ static double flops(const nn_node *node)
     return 2.0 * node->input[0]->shape.channels * node->shape.channels;
 }
 
+static bool linear(const nn_node *node, struct nn_linear_layer *layer)
+{
+    (void)node, (void)layer;
+    return true;
+}
+
 /* All three products run on the register tile of nn/gather.h, a panel of 2 NN_LANES columns at a time,
  * copied into scratch memory so that the tile reads it in order. At the batch sizes of training this beats
  * a general matrix multiply, which copies both sides. */
@@ -267,6 +273,7 @@ const struct nn_op NN_OP(dense) = {
     .forward = forward,
     .backward = backward,
     .flops = flops,
+    .linear = linear,
     .reads_x = 1,
     .fuses_relu = true,
     .adds_dx = true,
