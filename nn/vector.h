@@ -25,6 +25,12 @@ typedef int32_t nn_mask __attribute__((vector_size(NN_VECTOR_BYTES)));
 
 #define NN_INLINE static inline __attribute__((always_inline))
 
+/* `count` floats rounded up to whole vectors. */
+NN_INLINE int64_t nn_whole_vectors(int64_t count)
+{
+    return (count + NN_LANES - 1) / NN_LANES * NN_LANES;
+}
+
 NN_INLINE nn_vector nn_vector_load(const float *from)
 {
     return *(const nn_vector *)from;

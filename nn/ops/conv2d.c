@@ -18,14 +18,9 @@ struct blocks {
     int channels, count, padded; /* padded: channels rounded up to whole vectors */
 };
 
-static int whole_vectors(int channels)
-{
-    return (channels + NN_LANES - 1) / NN_LANES * NN_LANES;
-}
-
 static struct blocks blocks_of(int channels)
 {
-    int padded = whole_vectors(channels);
+    int padded = (int)nn_whole_vectors(channels);
     return (struct blocks){channels, (padded / NN_LANES + 1) / 2, padded};
 }
 
@@ -62,8 +57,8 @@ static int spread(const struct geometry *g, int channels, int width_alone, int w
 {
     if (g->stride > 1 || g->dilation > 1 || g->groups > 1)
         return 1;
-    int64_t alone = (int64_t)width_alone * g->kernel * whole_vectors(channels);
-    return (int64_t)width_spread * whole_vectors(g->kernel * channels) < alone ? g->kernel : 1;
+    int64_t alone = (int64_t)width_alone * g->kernel * nn_whole_vectors(channels);
+    return (int64_t)width_spread * nn_whole_vectors(g->kernel * channels) < alone ? g->kernel : 1;
 }
 
 static struct geometry geometry_of(const nn_node *node)

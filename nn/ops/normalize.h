@@ -108,7 +108,7 @@ struct coefficients {
 
 static inline int64_t coefficient_room(struct columns columns) /* whole vectors may be read */
 {
-    return (columns.width + NN_LANES - 1) / NN_LANES * NN_LANES;
+    return nn_whole_vectors(columns.width);
 }
 
 static inline size_t coefficients_bytes(struct columns columns)

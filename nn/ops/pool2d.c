@@ -33,11 +33,6 @@ static int chunks_of(const struct nn_call *call)
     return by_work < call->n ? by_work : call->n;
 }
 
-static ptrdiff_t whole_vectors(ptrdiff_t channels)
-{
-    return (channels + NN_LANES - 1) / NN_LANES * NN_LANES;
-}
-
 /* The pixels under a window that exist, and the way from one to the next in floats. */
 struct window {
     int rows, columns;
@@ -127,7 +122,8 @@ NN_INLINE void windows(const struct nn_call *call, struct sample s, int row, int
 {
     const struct nn_pool2d_options *o = call->options;
     const struct nn_shape in = call->in, out = call->out;
-    const ptrdiff_t channels = in.channels, padded = whole_vectors(channels), pitch = channels * in.width;
+    const ptrdiff_t channels = in.channels, padded = nn_whole_vectors(channels),
+                    pitch = channels * in.width;
     int top = row * o->stride - o->padding, bottom = top + o->kernel;
     top = top > 0 ? top : 0, bottom = bottom < in.height ? bottom : in.height;
     for (int column = first; column < out.width; column++) {
@@ -153,8 +149,8 @@ NN_INLINE void visit(const struct nn_call *call, int chunk, int chunks, bool max
 {
     const struct nn_pool2d_options *o = call->options;
     const struct nn_shape in = call->in, out = call->out;
-    const ptrdiff_t channels = in.channels, padded = whole_vectors(channels), pitch = channels * in.width,
-                    step = o->stride * channels;
+    const ptrdiff_t channels = in.channels, padded = nn_whole_vectors(channels),
+                    pitch = channels * in.width, step = o->stride * channels;
     /* With several vectors a pixel, the last must not hang over into a pixel whose first was stored
      * already. */
     const bool add = call->add[0],
