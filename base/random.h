@@ -17,9 +17,11 @@ enum descent_purpose {
     DESCENT_RANDOM_DROPOUT,  /* masks; stream = step and layer */
     DESCENT_RANDOM_AUGMENT,
     DESCENT_RANDOM_TEST,
-    DESCENT_RANDOM_PROBE,   /* signs; seed = hash of a parameter's name, stream = step */
-    DESCENT_RANDOM_LABELS,  /* drawn from a model's predictions; stream = pass */
-    DESCENT_RANDOM_SURFACE, /* noise on a surface's gradient; stream = step */
+    DESCENT_RANDOM_PROBE,     /* signs; seed = hash of a parameter's name, stream = step */
+    DESCENT_RANDOM_LABELS,    /* drawn from a model's predictions; stream = pass */
+    DESCENT_RANDOM_SURFACE,   /* noise on a surface's gradient; stream = step */
+    DESCENT_RANDOM_SOBOL,     /* scrambling; stream = dimension */
+    DESCENT_RANDOM_BOOTSTRAP, /* resamples; stream = what is resampled */
 };
 
 /* A source is a value: copy it freely. `next` is the position of the sequential calls below. */
