@@ -93,6 +93,9 @@ struct data_info {
 /* Valid as long as the set. */
 const struct data_info *data_describe(const struct data_set *set);
 
+/* Whether all samples lie in memory: then a process forked from this one may read the set, too. */
+bool data_in_memory(const struct data_set *set);
+
 /* What data_open knows by name. */
 struct data_known {
     const char *name;

@@ -331,6 +331,11 @@ void data_free(struct data_set *set)
     data_parts_free(&parts);
 }
 
+bool data_in_memory(const struct data_set *set)
+{
+    return data_source_is_in_memory(set->train) && data_source_is_in_memory(set->test);
+}
+
 const struct data_info *data_describe(const struct data_set *set)
 {
     return &set->info;

@@ -51,6 +51,11 @@ struct data_source *data_source_in_memory(int64_t count, int height, int width, 
     return &memory->base;
 }
 
+bool data_source_is_in_memory(const struct data_source *source)
+{
+    return source->read == read_in_memory;
+}
+
 void data_parts_free(struct data_parts *parts)
 {
     data_source_free(parts->train);

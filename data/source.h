@@ -44,6 +44,8 @@ static inline void data_source_free(struct data_source *source)
 struct data_source *data_source_in_memory(int64_t count, int height, int width, int channels,
                                           uint8_t *bytes, int32_t *labels);
 
+bool data_source_is_in_memory(const struct data_source *source);
+
 /* What a format finds. Whoever made it owns it: data_parts_free. */
 struct data_parts {
     struct descent_arena *arena; /* of the strings and arrays below */

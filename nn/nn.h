@@ -362,6 +362,9 @@ struct nn_backward_options {
 #define nn_backward(...) nn_backward_with((struct nn_backward_options){.plan = __VA_ARGS__})
 enum descent_status nn_backward_with(struct nn_backward_options options);
 
+/* How often nn_backward has been called: what the gradients of a training run cost. */
+int64_t nn_backward_passes(const nn_plan *plan);
+
 /* n samples of the gradient with respect to an input (NHWC), after nn_backward and until the next
  * nn_forward: a saliency map, or the direction of an adversarial example. NULL if the plan was compiled
  * without input_gradients or its loss does not depend on that input. */

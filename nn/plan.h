@@ -52,7 +52,7 @@ struct nn_plan {
     size_t bytes;
     uint64_t next_step;
     bool hold_statistics;
-    int64_t statistics_pass;
+    int64_t statistics_pass, backward_passes;
     int n; /* samples of the last forward; 0: none yet */
     double loss;
 };

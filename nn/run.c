@@ -283,6 +283,7 @@ enum descent_status nn_backward_with(struct nn_backward_options options)
                             "nn_backward: the plan was not compiled for training with a loss");
     if (!plan->n)
         return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: no nn_forward came before");
+    plan->backward_passes++;
     for (int i = 0; i < plan->graph->param_count && options.clear; i++)
         if (!plan->reached[i])
             clear_gradient(&plan->graph->param[i]);
@@ -298,6 +299,11 @@ enum descent_status nn_backward_with(struct nn_backward_options options)
         run_backward(plan, s, options.clear);
     }
     return status;
+}
+
+int64_t nn_backward_passes(const nn_plan *plan)
+{
+    return plan->backward_passes;
 }
 
 double nn_loss(const nn_plan *plan)

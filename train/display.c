@@ -45,8 +45,10 @@ static void print_data(FILE *stream, const struct train_start *start)
             (long long)start->train_count);
     if (start->validation_count > 0)
         fprintf(stream, ", %lld validation", (long long)start->validation_count);
-    fprintf(stream, " and %lld test images, %dx%dx%d, %d classes\n", (long long)start->test_count,
-            data->channels, data->height, data->width, data->classes);
+    if (!start->config->no_test)
+        fprintf(stream, " and %lld test", (long long)start->test_count);
+    fprintf(stream, " images, %dx%dx%d, %d classes\n", data->channels, data->height, data->width,
+            data->classes);
     fprintf(stream, "           normalized by the training set: mean");
     for (int i = 0; i < data->channels; i++)
         fprintf(stream, " %.4f", (double)data->mean[i]);
@@ -250,6 +252,17 @@ static void end_line(struct display *display)
     fflush(display->stream);
 }
 
+static void evaluated(void *context, const struct train_evaluation *evaluation)
+{
+    struct display *display = context;
+    const char *part = evaluation->validated ? "validation" : "test";
+    end_line(display);
+    fprintf(display->stream, "step %lld, epoch %.2f  %s loss %.4f  %s accuracy %.2f %%\n",
+            (long long)evaluation->step, evaluation->epoch, part, evaluation->held_out.loss, part,
+            100 * evaluation->held_out.accuracy);
+    fflush(display->stream);
+}
+
 static void epoch_ended(void *context, const struct train_epoch *epoch)
 {
     struct display *display = context;
@@ -272,7 +285,12 @@ static void ended(void *context, const struct train_result *result)
     end_line(display);
     if (result->outcome == TRAIN_INTERRUPTED)
         fprintf(display->stream, "interrupted after step %lld\n", (long long)result->steps);
-    if (result->outcome != TRAIN_DIVERGED)
+    if (result->outcome == TRAIN_DIVERGED)
+        ;
+    else if (result->test_reads == 0)
+        fprintf(display->stream, "%lld steps in %.1f s of training; the test set was not read\n",
+                (long long)result->steps, result->seconds);
+    else
         fprintf(display->stream,
                 "%stest accuracy %.2f %%%s, loss %.4f, after %lld steps in %.1f s of training\n", bold,
                 100 * result->test.accuracy, plain, result->test.loss, (long long)result->steps,
@@ -290,6 +308,7 @@ struct train_observer display_observer(struct display *display)
     return (struct train_observer){.context = display,
                                    .started = started,
                                    .stepped = stepped,
+                                   .evaluated = evaluated,
                                    .epoch_ended = epoch_ended,
                                    .ended = ended};
 }

@@ -84,12 +84,19 @@ static const struct row rows[] = {
 
     {"How to judge", "validation", "FRACTION", REAL, AT(config.validation), "0", 0, 1,
      "hold out this part of the training set; the test set is then read once, at the end"},
+    {NULL, "split-seed", "N", SEED, AT(config.split_seed), NULL, 1, LARGEST_SEED,
+     "of which images are held out (default: --seed)"},
+    {NULL, "evaluations", "N", COUNT, AT(config.evaluations), NULL, 1, 1e6,
+     "evaluate N times over the run, equally many steps apart (default: after each epoch)"},
+    {NULL, "no-test", NULL, YES, AT(config.no_test), NULL, 0, 0,
+     "never read the test set: for choosing settings by --validation"},
     {NULL, "eval-batch", "N", COUNT, AT(config.eval_batch), "256", 1, 65536,
      "images a forward pass of evaluation"},
 
     {"What to write", "out", "DIR", TEXT, AT(config.out), NULL, 0, 0,
      "run directory to make (default: runs/MODEL-DATA-N with the first N that is free)"},
     {NULL, "force", NULL, YES, AT(config.force), NULL, 0, 0, "overwrite the run in an existing directory"},
+    {NULL, "no-model", NULL, YES, AT(config.no_model), NULL, 0, 0, "do not save the model"},
     {NULL, "log-every", "N", COUNT, AT(config.log_every), "1", 1, INT_MAX,
      "steps between step lines in metrics.jsonl"},
     {NULL, "quiet", NULL, YES, AT(quiet), NULL, 0, 0, "print nothing but errors"},
@@ -217,6 +224,9 @@ static enum descent_status check(const struct train_config *config)
     if (config->batch > 0 && config->micro_batch > config->batch)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--micro-batch %d is more than --batch %d",
                             config->micro_batch, config->batch);
+    if (config->no_test && config->validation == 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--no-test without --validation: there is nothing to judge the run by");
     if (config->force && !config->out)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--force without --out: there is nothing to overwrite");
     return DESCENT_OK;

@@ -20,8 +20,9 @@ struct run {
     struct train_start start;
 
     struct descent_pool *pool;
-    struct data_set *set;
-    struct data_view *train, *validation, *test; /* validation: NULL if there is no such part */
+    struct data_set *opened; /* by this run, or NULL */
+    const struct data_set *set;
+    struct data_view *train, *validation, *test; /* the last two: NULL if there is no such part */
     struct data_loader *train_loader, *validation_loader, *test_loader;
     nn_graph *graph;
     nn_node *input, *labels, *targets, *logits; /* targets: of mixed images, or NULL */
@@ -36,6 +37,11 @@ struct run {
     struct rundir *rundir;
     bool *loaded;
     float *statistics; /* running statistics of training, while others are in their place */
+    struct clocks {
+        double wall, cpu;
+    } since;                   /* when the training time was last added up */
+    int64_t judged_at;         /* the step after which ... */
+    struct train_score judged; /* ... the held-out part was evaluated last */
 };
 
 /* Sums over samples, of which the means are reported. */
@@ -90,14 +96,18 @@ static enum descent_status open_data(struct run *run)
     const struct train_config *config = run->config;
     struct train_start *start = &run->start;
     const struct data_open_options options = {.skip_bad = config->skip_bad, .pool = run->pool};
-    enum descent_status status = data_open_with(config->data, &options, &run->set);
+    enum descent_status status =
+        config->set ? DESCENT_OK : data_open_with(config->data, &options, &run->opened);
     if (status != DESCENT_OK)
         return status;
+    run->set = config->set ? config->set : run->opened;
     if (config->validation > 0)
-        status = data_split(run->set, config->validation, config->seed, &run->train, &run->validation);
+        status =
+            data_split(run->set, config->validation, config->split_seed ? config->split_seed : config->seed,
+                       &run->train, &run->validation);
     else if (!(run->train = data_view_train(run->set)))
         status = DESCENT_OUT_OF_MEMORY;
-    if (status == DESCENT_OK && !(run->test = data_view_test(run->set)))
+    if (status == DESCENT_OK && !config->no_test && !(run->test = data_view_test(run->set)))
         status = DESCENT_OUT_OF_MEMORY;
     if (status != DESCENT_OK)
         return status;
@@ -105,18 +115,19 @@ static enum descent_status open_data(struct run *run)
     start->data = data_describe(run->set);
     start->train_count = data_view_count(run->train);
     start->validation_count = run->validation ? data_view_count(run->validation) : 0;
-    start->test_count = data_view_count(run->test);
+    start->test_count = run->test ? data_view_count(run->test) : 0;
     status = resolve_batch(run);
     if (status != DESCENT_OK)
         return status;
     run->train_loader = new_loader(run, run->train, start->micro_batch, true, config->workers);
     if (!run->train_loader)
         return DESCENT_BAD_ARGUMENT;
-    run->test_loader = new_loader(run, run->test, config->eval_batch, false, config->workers);
+    if (run->test)
+        run->test_loader = new_loader(run, run->test, config->eval_batch, false, config->workers);
     if (run->validation)
         run->validation_loader =
             new_loader(run, run->validation, config->eval_batch, false, config->workers);
-    bool made = run->test_loader && (run->validation_loader || !run->validation);
+    bool made = (run->test_loader || !run->test) && (run->validation_loader || !run->validation);
     return made ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }
 
@@ -326,7 +337,7 @@ static void tear_down(struct run *run)
     data_view_free(run->validation);
     data_view_free(run->test);
     data_view_free(run->train);
-    data_free(run->set);
+    data_free(run->opened);
     descent_pool_free(run->pool);
     free(run->loaded);
     free(run->statistics);
@@ -365,6 +376,7 @@ static enum descent_status evaluate(struct run *run, struct data_loader *loader,
     struct tally tally = {0};
     enum descent_status status;
     int n;
+    run->result->test_reads += loader == run->test_loader;
     data_loader_start(loader, 0);
     do
         status = forward(run, run->eval_plan, loader, &tally, &n);
@@ -405,19 +417,23 @@ static enum descent_status keep_statistics(struct run *run)
     return DESCENT_OK;
 }
 
-/* Running statistics of the weights in place: means over a pass through the training set. */
+/* Running statistics of the weights in place: means over a pass through the training set. Training then
+ * goes on as if this had not been. */
 static enum descent_status average_statistics(struct run *run)
 {
     struct tally tally = {0};
     enum descent_status status = DESCENT_OK;
-    int64_t pass = 0;
+    int64_t pass = 0, position = data_loader_position(run->train_loader);
+    uint64_t step = nn_step(run->train_plan);
     data_loader_start(run->train_loader, 0);
     for (int n = 1; status == DESCENT_OK && n > 0;) {
         nn_average_statistics(run->train_plan, ++pass);
         status = forward(run, run->train_plan, run->train_loader, &tally, &n);
     }
     nn_average_statistics(run->train_plan, 0);
-    return status;
+    nn_set_step(run->train_plan, step);
+    data_loader_start(run->train_loader, run->current.epoch - 1);
+    return status == DESCENT_OK ? data_loader_seek(run->train_loader, position) : status;
 }
 
 static enum descent_status begin_evaluation(struct run *run)
@@ -436,19 +452,29 @@ static void end_evaluation(struct run *run)
         copy_statistics(run, true);
 }
 
-/* Saves the model and evaluates it, with the weights that are meant for it. */
-static enum descent_status save_and_evaluate(struct run *run, struct data_loader *loader,
+/* Saves the model and evaluates it (on no part: only saves), with the weights that are meant for it. */
+static enum descent_status save_and_evaluate(struct run *run, bool save, struct data_loader *loader,
                                              struct train_score *result)
 {
-    *result = (struct train_score){NAN, NAN};
-    if (run->config->train_only)
+    save = save && !run->config->no_model;
+    if (run->config->train_only || (!save && !loader))
         return DESCENT_OK;
     enum descent_status status = begin_evaluation(run);
-    if (status == DESCENT_OK)
+    if (status == DESCENT_OK && save)
         status = rundir_save_model(run->rundir, run->graph);
-    if (status == DESCENT_OK)
+    if (status == DESCENT_OK && loader)
         status = evaluate(run, loader, result);
     end_evaluation(run);
+    return status;
+}
+
+/* Evaluates the held-out part after the step just made, unless that has been done. */
+static enum descent_status judge(struct run *run, bool save)
+{
+    bool again = run->judged_at == run->result->steps;
+    struct data_loader *loader = run->validation ? run->validation_loader : run->test_loader;
+    enum descent_status status = save_and_evaluate(run, save, again ? NULL : loader, &run->judged);
+    run->judged_at = run->result->steps;
     return status;
 }
 
@@ -463,6 +489,20 @@ static enum descent_status diverged(struct run *run, const struct train_step *st
         (long long)step->step, step->epoch, layer ? layer : "the loss");
 }
 
+static struct clocks clocks(void)
+{
+    return (struct clocks){descent_seconds(), descent_cpu_seconds()};
+}
+
+/* Counts the time since the last call, or since run->since was set, as training. */
+static void add_time(struct run *run)
+{
+    struct clocks now = clocks();
+    run->result->seconds += now.wall - run->since.wall;
+    run->result->cpu_seconds += now.cpu - run->since.cpu;
+    run->since = now;
+}
+
 /* One optimizer step on the next `size` samples, in passes of at most micro_batch weighted by their size.
  */
 static enum descent_status train_step(struct run *run, int64_t size, struct tally *epoch,
@@ -470,6 +510,7 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
 {
     struct tally tally = {0};
     enum descent_status status = DESCENT_OK;
+    int64_t before = nn_backward_passes(run->train_plan);
     run->current.epoch = step->epoch;
     run->current.passes = 0;
     run->current.position = data_loader_position(run->train_loader);
@@ -496,6 +537,8 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
         objective_end(run->objective, run->current.passes, tally.samples, step->loss);
     status = optim_step(run->optim);
     step->grad_norm = optim_gradient_norm(run->optim);
+    run->result->gradient_evaluations +=
+        (double)(nn_backward_passes(run->train_plan) - before) / run->current.passes;
     if (status == DESCENT_DIVERGED)
         return descent_fail_in(status, "diverged at step %lld (epoch %d)", (long long)step->step,
                                step->epoch);
@@ -507,13 +550,41 @@ static bool wants_stop(const struct run *run)
     return run->observer->wants_stop && run->observer->wants_stop(run->observer->context);
 }
 
+/* Whether the held-out part is evaluated after a step of the run: as many times as the config says. */
+static bool is_due(const struct run *run, int64_t step)
+{
+    int64_t count = run->config->evaluations, steps = run->start.steps;
+    return step * count / steps > (step - 1) * count / steps;
+}
+
+static enum descent_status evaluate_on_the_way(struct run *run)
+{
+    struct train_result *result = run->result;
+    struct train_evaluation evaluation = {.step = result->steps,
+                                          .epoch =
+                                              (double)result->steps / (double)run->start.steps_per_epoch,
+                                          .gradient_evaluations = result->gradient_evaluations,
+                                          .seconds = result->seconds,
+                                          .cpu_seconds = result->cpu_seconds,
+                                          .validated = run->validation != NULL};
+    enum descent_status status = judge(run, false);
+    evaluation.held_out = run->judged;
+    if (status == DESCENT_OK)
+        status = rundir_evaluation(run->rundir, &evaluation);
+    if (status == DESCENT_OK && run->observer->evaluated)
+        run->observer->evaluated(run->observer->context, &evaluation);
+    run->since = clocks();
+    return status;
+}
+
 /* Trains an epoch; interrupted, it ends after the current step with result->outcome set. */
 static enum descent_status train_epoch(struct run *run, int epoch, struct train_epoch *done)
 {
     const struct train_observer *observer = run->observer;
     struct train_result *result = run->result;
     struct tally tally = {0};
-    double begin = descent_seconds(), before = result->seconds;
+    double before = result->seconds;
+    run->since = clocks();
     data_loader_start(run->train_loader, epoch - 1);
     for (int64_t i = 0; i < run->start.steps_per_epoch && result->steps < run->start.steps; i++) {
         struct train_step step = {.step = result->steps + 1,
@@ -526,8 +597,8 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
         optim_measure(run->optim, logged);
         enum descent_status status =
             train_step(run, left < run->start.batch ? left : run->start.batch, &tally, &step);
-        done->seconds = descent_seconds() - begin;
-        result->seconds = before + done->seconds;
+        add_time(run);
+        done->seconds = result->seconds - before;
         if (status == DESCENT_DIVERGED)
             return rundir_step(run->rundir, &step) == DESCENT_OK ? status : DESCENT_IO_ERROR;
         if (status != DESCENT_OK)
@@ -543,6 +614,8 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
         }
         if (observer->stepped)
             observer->stepped(observer->context, &step);
+        if (status == DESCENT_OK && is_due(run, result->steps))
+            status = evaluate_on_the_way(run);
         if (status != DESCENT_OK)
             return status;
         if (i + 1 < run->start.steps_per_epoch && result->steps < run->start.steps && wants_stop(run)) {
@@ -562,8 +635,8 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
 static enum descent_status end_epoch(struct run *run, struct train_epoch *epoch)
 {
     epoch->validated = run->validation != NULL;
-    enum descent_status status = save_and_evaluate(
-        run, epoch->validated ? run->validation_loader : run->test_loader, &epoch->held_out);
+    enum descent_status status = judge(run, true);
+    epoch->held_out = run->judged;
     if (status == DESCENT_OK && epoch->validated)
         optim_report(run->optim, epoch->held_out.loss);
     if (status == DESCENT_OK)
@@ -596,13 +669,14 @@ static enum descent_status train_all(struct run *run)
         result->test = epoch.held_out;
         return DESCENT_OK;
     }
-    return save_and_evaluate(run, run->test_loader, &result->test);
+    return save_and_evaluate(run, true, run->test_loader, &result->test);
 }
 
 enum descent_status train_run(const struct train_config *config, const struct train_observer *observer,
                               struct train_result *result)
 {
-    struct run run = {.config = config, .observer = observer, .result = result};
+    struct run run = {
+        .config = config, .observer = observer, .result = result, .judged_at = -1, .judged = {NAN, NAN}};
     *result = (struct train_result){.test = {NAN, NAN}};
     enum descent_status status = set_up(&run);
     if (status == DESCENT_OK) {

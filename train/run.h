@@ -16,6 +16,7 @@ enum { TRAIN_GROUPS = 16 };
 
 struct train_config {
     const char *data;                         /* what data_open takes */
+    const struct data_set *set;               /* that, already open; stays the caller's. NULL: open it */
     bool skip_bad;                            /* leave out images that cannot be decoded */
     const char *model, *optimizer, *schedule; /* spec strings */
     const char *augment;                      /* of training images: a spec, or NULL */
@@ -27,6 +28,10 @@ struct train_config {
     int epochs;
     int steps;       /* end after so many instead; 0: epochs decide */
     bool train_only; /* nothing is evaluated and no model saved */
+    bool no_test;    /* the test part is never read; needs a validation part */
+    bool no_model;   /* no model is saved */
+    int evaluations; /* of the held-out part, equally many steps apart, the last at the end; 0: one after
+                        each epoch alone */
     int batch;       /* samples an optimizer step; 0: the whole training set */
     int micro_batch; /* samples a forward pass; 0: batch, or 256 when that is the whole training set */
     int eval_batch;  /* samples a forward pass of evaluation */
@@ -34,6 +39,7 @@ struct train_config {
     enum data_order order;           /* of an epoch's samples */
     int workers;                     /* threads that prepare batches ahead; 0: none */
     double validation;               /* fraction of the training set; 0: none */
+    uint64_t split_seed;             /* of which samples that is; 0: `seed` */
     double clip;                     /* global gradient norm; 0: off */
     const char *group[TRAIN_GROUPS]; /* "PATTERN:OVERRIDES", see optim_group; NULL after the last */
     double layer_decay;              /* see optim_layer_decay; 1: none */
@@ -76,6 +82,16 @@ struct train_score {
     double loss, accuracy; /* accuracy: a fraction */
 };
 
+/* Between epochs or at their ends: see train_config's evaluations. */
+struct train_evaluation {
+    int64_t step;
+    double epoch;                /* begun ones, as far as they have come: 0.25 */
+    double gradient_evaluations; /* see train_result */
+    double seconds, cpu_seconds; /* of training, evaluations excluded, so far */
+    bool validated;              /* as in train_epoch */
+    struct train_score held_out;
+};
+
 struct train_epoch {
     int epoch;
     int64_t step;
@@ -91,10 +107,14 @@ enum train_outcome { TRAIN_DONE, TRAIN_INTERRUPTED, TRAIN_DIVERGED };
 struct train_result {
     enum train_outcome outcome;
     int64_t steps;
-    int64_t skipped;         /* of them, those whose gradient was not finite */
-    int epochs;              /* complete ones */
-    double seconds;          /* of training, evaluation excluded */
-    struct train_score test; /* NAN if diverged or train_only */
+    int64_t skipped;             /* of them, those whose gradient was not finite */
+    int epochs;                  /* complete ones */
+    double seconds;              /* of training, evaluation excluded */
+    double cpu_seconds;          /* likewise, of CPU time */
+    double gradient_evaluations; /* backward passes over a step's samples: one a step, and those that the
+                                    optimizer asked for besides */
+    int test_reads;              /* passes over the test part */
+    struct train_score test;     /* NAN if diverged or never read */
 };
 
 /* Each may be NULL. They run on the caller's thread, between steps. */
@@ -102,6 +122,7 @@ struct train_observer {
     void *context;
     void (*started)(void *context, const struct train_start *start);
     void (*stepped)(void *context, const struct train_step *step);
+    void (*evaluated)(void *context, const struct train_evaluation *evaluation);
     void (*epoch_ended)(void *context, const struct train_epoch *epoch);
     void (*ended)(void *context, const struct train_result *result);
     bool (*wants_stop)(void *context); /* asked after every step and epoch; true: TRAIN_INTERRUPTED */

@@ -106,6 +106,9 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_flag(json, "drop_last", config->drop_last);
     descent_json_set_text(json, "order", data_order_names[config->order]);
     descent_json_set_number(json, "validation", config->validation);
+    descent_json_set_integer(json, "split_seed",
+                             (int64_t)(config->split_seed ? config->split_seed : config->seed));
+    descent_json_set_integer(json, "evaluations", config->evaluations);
     descent_json_set_number(json, "clip", config->clip);
     struct descent_json *groups = descent_json_array();
     for (int i = 0; i < TRAIN_GROUPS && config->group[i]; i++)
@@ -192,6 +195,17 @@ static struct descent_json *model_json(const struct train_start *start)
     return json;
 }
 
+static struct descent_json *optimizer_json(const struct train_start *start)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < optim_state_count(start->optim); i++)
+        bytes += (int64_t)optim_state_get(start->optim, i).bytes;
+    struct descent_json *json = descent_json_object();
+    descent_json_set_text(json, "spec", optim_spec(start->optim));
+    descent_json_set_integer(json, "state_bytes", bytes);
+    return json;
+}
+
 static struct descent_json *build_json(void)
 {
     struct descent_json *json = descent_json_object();
@@ -218,6 +232,7 @@ static enum descent_status write_run_json(const struct rundir *rundir, const str
     descent_json_set_integer(json, "steps_per_epoch", start->steps_per_epoch);
     descent_json_set(json, "data", data_json(start));
     descent_json_set(json, "model", model_json(start));
+    descent_json_set(json, "optimizer", optimizer_json(start));
     descent_json_set(json, "build", build_json());
     enum descent_status status = descent_json_write(file_in(rundir, "run.json", path), json);
     descent_json_free(json);
@@ -312,6 +327,22 @@ enum descent_status rundir_step(struct rundir *rundir, const struct train_step *
     return end_event(rundir);
 }
 
+enum descent_status rundir_evaluation(struct rundir *rundir, const struct train_evaluation *evaluation)
+{
+    if (!rundir)
+        return DESCENT_OK;
+    begin_event(rundir, "evaluation");
+    add_integer(rundir, "step", evaluation->step);
+    add_number(rundir, "epoch", evaluation->epoch);
+    add_number(rundir, "gradient_evaluations", evaluation->gradient_evaluations);
+    add_number(rundir, "seconds", evaluation->seconds);
+    add_number(rundir, "cpu_seconds", evaluation->cpu_seconds);
+    add_number(rundir, evaluation->validated ? "validation_loss" : "test_loss", evaluation->held_out.loss);
+    add_number(rundir, evaluation->validated ? "validation_accuracy" : "test_accuracy",
+               evaluation->held_out.accuracy);
+    return end_event(rundir);
+}
+
 enum descent_status rundir_epoch(struct rundir *rundir, const struct train_epoch *epoch)
 {
     if (!rundir)
@@ -340,6 +371,9 @@ enum descent_status rundir_end(struct rundir *rundir, const struct train_result 
     add_integer(rundir, "skipped", result->skipped);
     add_integer(rundir, "epochs", result->epochs);
     add_number(rundir, "seconds", result->seconds);
+    add_number(rundir, "cpu_seconds", result->cpu_seconds);
+    add_number(rundir, "gradient_evaluations", result->gradient_evaluations);
+    add_integer(rundir, "test_reads", result->test_reads);
     add_number(rundir, "test_loss", result->test.loss);
     add_number(rundir, "test_accuracy", result->test.accuracy);
     return end_event(rundir);
@@ -360,8 +394,9 @@ static enum descent_status fill(struct rundir *rundir, const struct train_start 
     enum descent_status status = write_run_json(rundir, start);
     if (status == DESCENT_OK)
         status = describe_model(rundir, start);
-    return status == DESCENT_OK && !start->config->train_only ? rundir_save_model(rundir, start->graph)
-                                                              : status;
+    if (status != DESCENT_OK || start->config->train_only || start->config->no_model)
+        return status;
+    return rundir_save_model(rundir, start->graph);
 }
 
 enum descent_status rundir_create(struct train_start *start, struct rundir **out)

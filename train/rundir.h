@@ -16,6 +16,7 @@ void rundir_close(struct rundir *rundir);
 
 /* Events; they allocate nothing. */
 enum descent_status rundir_step(struct rundir *rundir, const struct train_step *step);
+enum descent_status rundir_evaluation(struct rundir *rundir, const struct train_evaluation *evaluation);
 enum descent_status rundir_epoch(struct rundir *rundir, const struct train_epoch *epoch);
 enum descent_status rundir_end(struct rundir *rundir, const struct train_result *result);
 

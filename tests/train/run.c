@@ -151,6 +151,50 @@ static void validation_part_judges_epochs_and_test_only_the_end(void **state)
 }
 
 /* No epoch is better at a rate of 1e-30, so that the rate falls as soon as patience is at an end. */
+/* Averaged weights, batch norm and dropout: whatever an evaluation could disturb. */
+static void evaluations_on_the_way_leave_training_as_it_is(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {
+        "step", "epoch", "gradient_evaluations", "seconds", "cpu_seconds", "validation_loss", NULL};
+    static const char common[] = "--model cnn:dropout=0.3 --optimizer sgd:lr=0.02+ema --epochs 2 "
+                                 "--batch 32 --validation 0.2";
+    char arguments[300];
+    struct path seldom = path_of("judged-seldom"), often = path_of("judged-often");
+    must_run(&seldom, common);
+    snprintf(arguments, sizeof arguments, "%s --evaluations 7", common);
+    must_run(&often, arguments);
+    must_be_equal_files(&seldom, &often, "model.safetensors");
+
+    /* 160 images make 5 steps an epoch, 10 in all. */
+    static const int steps[] = {2, 3, 5, 6, 8, 9, 10};
+    assert_null(metrics_event(seldom.text, "evaluation", 0));
+    for (int i = 0; i < 7; i++) {
+        event_must_have(&often, "evaluation", i, keys);
+        assert_true(event_number(&often, "evaluation", i, "step") == steps[i]);
+        assert_true(event_number(&often, "evaluation", i, "gradient_evaluations") == steps[i]);
+    }
+    assert_null(metrics_event(often.text, "evaluation", 7));
+    assert_true(event_number(&often, "evaluation", 6, "validation_loss") ==
+                event_number(&often, "epoch", 1, "validation_loss"));
+}
+
+static void test_set_is_read_once_or_never(void **state)
+{
+    (void)state;
+    char model[300];
+    struct path once = path_of("read-once"), never = path_of("read-never"), sam = path_of("sam");
+    must_run(&once, "--model mlp:8 --epochs 3 --validation 0.2 --evaluations 6");
+    assert_true(event_number(&once, "end", 0, "test_reads") == 1);
+    must_run(&never, "--model mlp:8 --epochs 1 --validation 0.2 --no-test --no-model --split-seed 3");
+    assert_true(event_number(&never, "end", 0, "test_reads") == 0);
+    assert_true(isnan(event_number(&never, "end", 0, "test_accuracy")));
+    file_in(&never, "model.safetensors", model);
+    assert_int_not_equal(access(model, F_OK), 0);
+    must_run(&sam, "--model mlp:8 --epochs 1 --optimizer sgd+sam");
+    assert_true(event_number(&sam, "end", 0, "gradient_evaluations") == 8); /* two a step */
+}
+
 static void plateau_follows_the_validation_loss(void **state)
 {
     (void)state;
@@ -513,6 +557,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_directory_holds_configuration_events_and_model),
         cmocka_unit_test(validation_part_judges_epochs_and_test_only_the_end),
+        cmocka_unit_test(evaluations_on_the_way_leave_training_as_it_is),
+        cmocka_unit_test(test_set_is_read_once_or_never),
         cmocka_unit_test(plateau_follows_the_validation_loss),
         cmocka_unit_test(any_number_of_threads_and_workers_gives_the_same_bits),
         cmocka_unit_test(mixing_trains_on_shares_and_is_judged_on_classes),
