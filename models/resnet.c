@@ -1,15 +1,15 @@
 /* resnet20 to resnet110: the residual networks for small pictures (28x28, 32x32) of He, Zhang, Ren & Sun,
  * "Deep residual learning for image recognition", CVPR 2016, section 4.2; not the ImageNet ones. Depth 6n +
- * 2: three stages of n blocks with 16, 32 and 64 channels. Convolutions are initialized as there, by He's
- * normal rule; parameters are named as in torchvision. */
+ * 2: three stages of n blocks with 16, 32 and 64 channels; and the plain ones they are compared with there.
+ * Convolutions are initialized as there, by He's normal rule; parameters are named as in torchvision. */
 #include "models/models.h"
 
 enum { SHORTCUT, WIDTH, OPTIONS };
-enum { IDENTITY, PROJECTION };
+enum { IDENTITY, PROJECTION, NONE };
 static const struct descent_option options[OPTIONS] = {
-    [SHORTCUT] = {"shortcut", DESCENT_OPTION_CHOICE, "identity", .choices = "identity|projection",
-                  .help =
-                      "where the shape changes: subsampling and zero channels (A), or 1x1 convolution (B)"},
+    [SHORTCUT] = {"shortcut", DESCENT_OPTION_CHOICE, "identity", .choices = "identity|projection|none",
+                  .help = "where the shape changes: subsampling and zero channels (A), or 1x1 convolution "
+                          "(B); none: the plain network of that depth, nothing is added anywhere"},
     [WIDTH] = {"width", DESCENT_OPTION_REAL, "1", 1.0 / 16, 16,
                .help = "multiplies the 16, 32 and 64 channels of the stages"},
 };
@@ -40,7 +40,7 @@ static nn_node *block(nn_node *x, int filters, int stride, int kind, const char 
 {
     nn_node *y = conv_norm(x, filters, 3, stride, nn_name(x, "%s.conv1", name), nn_name(x, "%s.bn1", name));
     y = conv_norm(nn_relu(y), filters, 3, 1, nn_name(x, "%s.conv2", name), nn_name(x, "%s.bn2", name));
-    return nn_relu(nn_add(y, shortcut(x, filters, stride, kind, name)));
+    return nn_relu(kind == NONE ? y : nn_add(y, shortcut(x, filters, stride, kind, name)));
 }
 
 static nn_node *resnet(nn_node *x, int classes, const struct descent_value *values, int depth)

@@ -53,6 +53,7 @@ static void parameter_counts_are_the_published_ones(void **state)
         {"resnet56", 3, 32, 10, 853018},   /* 0.85M */
         {"resnet110", 3, 32, 10, 1727962}, /* 1.7M */
         {"resnet20:shortcut=projection", 3, 32, 10, 272474}, /* + 16*32 + 32*64 + 2*(32+64) */
+        {"resnet20:shortcut=none", 3, 32, 10, 269722},       /* option A has no parameters of its own */
         {"resnet20:width=4", 3, 32, 100, 4309156},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -62,6 +63,24 @@ static void parameter_counts_are_the_published_ones(void **state)
                      (long long)known[i].weights);
         discard(&network);
     }
+}
+
+static int additions(const char *spec)
+{
+    struct network network = build(spec, 3, 32, 10);
+    struct nn_layer_info layer;
+    int count = 0;
+    for (int i = 0; nn_layer(network.graph, i, &layer); i++)
+        count += strcmp(layer.op, "add") == 0;
+    discard(&network);
+    return count;
+}
+
+static void plain_network_adds_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(additions("resnet20"), 9);
+    assert_int_equal(additions("resnet20:shortcut=none"), 0);
 }
 
 static void every_model_takes_gray_28_and_color_32(void **state)
@@ -117,7 +136,7 @@ static void wrong_specs_name_what_is_known(void **state)
         {"lenet5:width=2", "unknown key 'width' for model lenet5"},
         {"mlp:2.5", "units=2.5 for model mlp"},
         {"mlp:256/0", "units=256/0 for model mlp"},
-        {"resnet20:shortcut=none", "identity|projection"},
+        {"resnet20:shortcut=some", "identity|projection|none"},
         {"mlp+warmup:3", "model mlp"},
         {"", ""},
     };
@@ -146,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameter_counts_are_the_published_ones),
+        cmocka_unit_test(plain_network_adds_nothing),
         cmocka_unit_test(every_model_takes_gray_28_and_color_32),
         cmocka_unit_test(parameters_are_named_as_in_torchvision),
         cmocka_unit_test(wrong_specs_name_what_is_known),
