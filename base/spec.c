@@ -41,14 +41,20 @@ static char *find_name_end(char *name)
     return colon < plus ? colon : plus;
 }
 
-static bool is_word(const char *text)
+/* A name. A digit may begin the first of a spec: find_separator leaves no other that it could begin. */
+static bool is_name(const char *text)
 {
-    if (!isalpha((unsigned char)*text))
+    if (!isalnum((unsigned char)*text))
         return false;
     for (; *text; text++)
         if (!isalnum((unsigned char)*text) && !strchr("_-./", *text))
             return false;
     return true;
+}
+
+static bool is_key(const char *text)
+{
+    return isalpha((unsigned char)*text) && is_name(text);
 }
 
 /* "key=value,flag" with its terminator, into `part`. */
@@ -64,7 +70,7 @@ static enum descent_status parse_pairs(const char *text, char *storage, char *at
         char *equals = strchr(at, '='), *value = equals ? equals + 1 : at;
         if (equals)
             *equals = 0;
-        if (equals && !is_word(at))
+        if (equals && !is_key(at))
             return fail_at(text, (size_t)(at - storage), "expected a key");
         if (!*value)
             return fail_at(text, (size_t)(value - storage), "expected a value");
@@ -88,7 +94,7 @@ static enum descent_status parse_parts(const char *text, struct descent_spec *sp
         bool has_options = *colon == ':';
         next = *end ? end + 1 : NULL;
         *end = *colon = 0;
-        if (!is_path(at) && !is_word(at))
+        if (!is_path(at) && !is_name(at))
             return fail_at(text, (size_t)(at - spec->storage), *at ? "malformed name" : "expected a name");
         if (!has_options)
             continue;

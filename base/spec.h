@@ -6,7 +6,8 @@
  * A bare first value stands for the part's main key, the first of its table: warmup:5%, mlp:256/128. A bare
  * word that names a flag, anywhere, sets it: momentum:lr=0.1,nesterov. Lists are 256/128; durations 500
  * (steps), 2ep (epochs), 5% (of the whole run). Nothing needs quoting in a shell. A "+" before a digit
- * belongs to a number (lr=1e+3), so names and keys begin with a letter. A name that begins with "." or "/"
+ * belongs to a number (lr=1e+3), so only the first part's name may begin with one (3c3d:width=0.25); keys
+ * begin with a letter. A name that begins with "." or "/"
  * is the path of a C file (./mynet.c, ./myrule.c:lr=0.1); it ends after its first
  * ".c" that a ":", a "+" or the end of the spec follows, so ./my+rule.c and ./c++/net.c are paths, ./a.c+b
  * is two parts. */

@@ -85,4 +85,45 @@ class ResNet20(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-NETWORKS = {"mlp": MLP, "lenet5": LeNet5, "cnn": CNN, "resnet20": ResNet20}
+class DeepOBS2c2d(nn.Module):
+    def __init__(self, width=1, classes=10):
+        super().__init__()
+        a, b, c = (int(n * width) for n in (32, 64, 1024))
+        self.conv1 = nn.Conv2d(1, a, 5, padding=2)
+        self.conv2 = nn.Conv2d(a, b, 5, padding=2)
+        self.fc1 = nn.Linear(b * 7 * 7, c)
+        self.fc2 = nn.Linear(c, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x), inplace=True), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x), inplace=True), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1)), inplace=True))
+
+
+class DeepOBS3c3d(nn.Module):
+    def __init__(self, width=1, classes=10):
+        super().__init__()
+        a, b, c, d, e = (int(n * width) for n in (64, 96, 128, 512, 256))
+        self.conv1 = nn.Conv2d(3, a, 5)
+        self.conv2 = nn.Conv2d(a, b, 3)
+        self.conv3 = nn.Conv2d(b, c, 3, padding=1)
+        self.fc1 = nn.Linear(c * 3 * 3, d)
+        self.fc2 = nn.Linear(d, e)
+        self.fc3 = nn.Linear(e, classes)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x), inplace=True), 3, 2, 1)
+        x = F.max_pool2d(F.relu(self.conv2(x), inplace=True), 3, 2, 1)
+        x = F.max_pool2d(F.relu(self.conv3(x), inplace=True), 3, 2, 1)
+        x = F.relu(self.fc1(x.flatten(1)), inplace=True)
+        return self.fc3(F.relu(self.fc2(x), inplace=True))
+
+
+NETWORKS = {
+    "mlp": MLP,
+    "lenet5": LeNet5,
+    "cnn": CNN,
+    "2c2d": DeepOBS2c2d,
+    "3c3d": DeepOBS3c3d,
+    "resnet20": ResNet20,
+}

@@ -83,6 +83,9 @@ static void a_spec_is_split_into_parts_names_and_pairs(void **state)
         {"../a.conf/net.c", "../a.conf/net.c\n"},
         {"./caf\xc3\xa9 1/net.c:2", "./caf\xc3\xa9 1/net.c =2\n"},
         {"dir/net.c:1", "dir/net.c =1\n"},
+        {"2c2d", "2c2d\n"},
+        {"3c3d:width=0.25+x", "3c3d width=0.25\nx\n"},
+        {"x:a=1+3c3d", "x a=1+3c3d\n"},
         {"a+b+c+d+e+f+g+h", "a\nb\nc\nd\ne\nf\ng\nh\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -123,6 +126,8 @@ static void a_malformed_spec_is_an_error_quoting_it_and_the_place(void **state)
         {"adam:lr=1,", "'adam:lr=1,': expected a value at character 11"},
         {"adam:lr=1,,b=2", "'adam:lr=1,,b=2': expected a value at character 11"},
         {"adam:=1", "'adam:=1': expected a key at character 6"},
+        {"adam:1b=2", "'adam:1b=2': expected a key at character 6"},
+        {"x+3c3d", "'x+3c3d': malformed name at character 1"},
         {"adam: lr=1", "'adam: lr=1': expected a key at character 6"},
         {"adam:lr=1=2", "'adam:lr=1=2': unexpected second '=' at character 10"},
         {"a+b+c+d+e+f+g+h+i", "'a+b+c+d+e+f+g+h+i': more than 8 parts at character 17"},

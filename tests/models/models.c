@@ -43,10 +43,16 @@ static void parameter_counts_are_the_published_ones(void **state)
         int channels, side, classes;
         int64_t weights;
     } known[] = {
+        {"logreg", 1, 28, 10, 7850},
         {"mlp", 1, 28, 10, 235146},         /* 784-256-128-10 */
         {"mlp:300/100", 1, 28, 10, 266610}, /* LeNet-300-100 */
         {"lenet5", 1, 28, 10, 61706},
-        {"cnn", 1, 28, 10, 421834},        /* 320 + 64 + 18496 + 128 + 401536 + 1290 */
+        {"cnn", 1, 28, 10, 421834},   /* 320 + 64 + 18496 + 128 + 401536 + 1290 */
+        {"2c2d", 1, 28, 10, 3274634}, /* DeepOBS */
+        {"3c3d", 3, 32, 10, 895210},
+        {"3c3d", 3, 32, 100, 918340},
+        {"2c2d:width=0.25", 1, 28, 10, 206954},
+        {"3c3d:width=0.25", 3, 32, 10, 57538},
         {"resnet20", 3, 32, 10, 269722},   /* He et al., table 6: 0.27M; with shortcuts of option A */
         {"resnet32", 3, 32, 10, 464154},   /* 0.46M */
         {"resnet44", 3, 32, 10, 658586},   /* 0.66M */
@@ -105,6 +111,8 @@ static void parameters_are_named_as_in_torchvision(void **state)
     } known[] = {
         {"mlp", {"fc1.weight", "fc2.bias", "fc3.weight"}},
         {"lenet5", {"conv1.weight", "conv2.bias", "fc1.weight", "fc3.bias"}},
+        {"2c2d", {"conv1.weight", "conv2.bias", "fc1.weight", "fc2.bias"}},
+        {"3c3d", {"conv1.weight", "conv3.bias", "fc1.weight", "fc3.bias"}},
         {"cnn", {"conv2.weight", "bn1.running_mean", "bn2.running_var", "fc2.bias"}},
         {"resnet20",
          {"conv1.weight", "bn1.weight", "layer1.0.conv1.weight", "layer3.2.bn2.running_var", "fc.weight"}},

@@ -213,6 +213,7 @@ static const struct {
     {"lecun-normal", 0, 0.05892556509887896, 0}, /* sqrt(1 / 288) */
     {"lecun-uniform", 0, 0.05892556509887896, 0.10206207261596577},
     {"normal:std=0.02,mean=0.5", 0.5, 0.02, 0},
+    {"truncated-normal:std=2", 0, 2 * 0.8796256610342398, 4},
     {"uniform:low=-1,high=1", 0, 0.5773502691896258, 1},
     {"constant:2.5", 2.5, 0, 0},
     {"zeros", 0, 0, 0},

@@ -72,11 +72,12 @@ static void load(struct network *network, struct descent_param *param)
     param->version++;
 }
 
+/* model: a spec; its vectors are under its name. */
 static void open_network(struct network *network, const char *model, struct nn_shape sample,
                          unsigned without)
 {
     char path[64];
-    snprintf(path, sizeof path, "vectors/parity-%s.safetensors", model);
+    snprintf(path, sizeof path, "vectors/parity-%.*s.safetensors", (int)strcspn(model, ":"), model);
     assert_int_equal(descent_safetensors_read(path, &network->file), DESCENT_OK);
     int samples = (int)find(network, "labels", "")->shape[0];
     size_t values = (size_t)samples * (size_t)(sample.channels * sample.height * sample.width);
@@ -221,6 +222,15 @@ static void cnn_steps_as_in_pytorch(void **state)
     check_step("cnn", (struct nn_shape){1, 28, 28}, EVERYTHING_OFF);
 }
 
+static void deepobs_networks_step_as_in_pytorch(void **state)
+{
+    (void)state;
+    check_step("2c2d:width=0.0625", (struct nn_shape){1, 28, 28}, 0);
+    check_step("2c2d:width=0.0625", (struct nn_shape){1, 28, 28}, EVERYTHING_OFF);
+    check_step("3c3d:width=0.125", (struct nn_shape){3, 32, 32}, 0);
+    check_step("3c3d:width=0.125", (struct nn_shape){3, 32, 32}, EVERYTHING_OFF);
+}
+
 static void resnet20_steps_as_in_pytorch(void **state)
 {
     (void)state;
@@ -264,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lenet5_steps_as_in_pytorch),
         cmocka_unit_test(cnn_steps_as_in_pytorch),
+        cmocka_unit_test(deepobs_networks_step_as_in_pytorch),
         cmocka_unit_test(resnet20_steps_as_in_pytorch),
         cmocka_unit_test(momentum_trains_lenet5_as_in_pytorch),
         cmocka_unit_test(adamw_trains_lenet5_as_in_pytorch),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes parity-lenet5, parity-cnn and parity-resnet20.safetensors: one training step of each network in
+"""Makes the parity-*.safetensors: one training step of each network in
 PyTorch, float64, which tests/nn/parity.c repeats in descent's float32. Run by hand where torch, numpy and
 safetensors are installed; the files are committed.
 
@@ -34,9 +34,12 @@ BATCH, STEPS, CLASSES = 4, 5, 10
 MARGIN = 1e-3  # from any ReLU input to 0
 POOL_MARGIN = 5e-6  # from the largest to the second largest value of a pooling window
 BLOCKS = [f"layer{stage}.{block}" for stage in (1, 2, 3) for block in (0, 1, 2)]
+NARROW = {"2c2d": 1 / 16, "3c3d": 1 / 8}  # their widths, for small files
 CASES = {  # name: (sample in height x width x channels, biases in the order of the ReLUs they feed)
     "lenet5": ((28, 28, 1), ["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"]),
     "cnn": ((28, 28, 1), ["bn1.bias", "bn2.bias", "fc1.bias"]),
+    "2c2d": ((28, 28, 1), ["conv1.bias", "conv2.bias", "fc1.bias"]),
+    "3c3d": ((32, 32, 3), ["conv1.bias", "conv2.bias", "conv3.bias", "fc1.bias", "fc2.bias"]),
     "resnet20": ((32, 32, 3), ["bn1.bias"] + [f"{block}.bn{i}.bias" for block in BLOCKS for i in (1, 2)]),
 }
 
@@ -109,11 +112,12 @@ def check_margins(model, x):
         margins["relu"].append(z.abs().min().item())
         return relu(z)
 
-    def watched_pool(z, size):
-        windows = z.unfold(2, size, size).unfold(3, size, size).flatten(4)
+    def watched_pool(z, size, stride=None, padding=0):
+        padded = F.pad(z, [padding] * 4)  # with zeros, which no value after a ReLU is below
+        windows = padded.unfold(2, size, stride or size).unfold(3, size, stride or size).flatten(4)
         top = windows.topk(2, 4).values
         margins["pool"].append((top[..., 0] - top[..., 1])[top[..., 0] > 0].min().item())
-        return pool(z, size)
+        return pool(z, size, stride, padding)
 
     with torch.no_grad(), mock.patch.multiple(F, relu=watched_relu, max_pool2d=watched_pool):
         model(x)
@@ -160,7 +164,8 @@ def trajectory(model, x, labels, make_optimizer):
 def make(name, sample, biases):
     x, classes = inputs(sample, STEPS if name == "lenet5" else 1)
     labels = torch.from_numpy(classes).long()
-    model = networks.NETWORKS[name]().double().train()
+    width = {"width": NARROW[name]} if name in NARROW else {}
+    model = networks.NETWORKS[name](**width).double().train()
     load(model, {})
     shift_biases(model, x[:BATCH], biases)
     values = {bias: model.get_parameter(bias).detach().numpy().copy() for bias in biases}
@@ -187,5 +192,5 @@ def make(name, sample, biases):
 
 
 if __name__ == "__main__":
-    for name, (sample, biases) in CASES.items():
-        make(name, sample, biases)
+    for name in sys.argv[1:] or CASES:
+        make(name, *CASES[name])
