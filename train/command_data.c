@@ -1,29 +1,20 @@
 /* `train data`: what a data set holds, and a picture of what the network will see of it. */
 #include "train/commands.h"
+#include "train/options.h"
 #include "train/sheet.h"
 
-#include "base/spec.h"
 #include "data/data.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-static const char usage[] =
+static const char introduction[] =
     "usage: train data [DATASET] [OPTIONS]\n"
     "\n"
-    "Shows what a data set holds (fashion-mnist, or a name or path as --data takes it): counts, classes,\n"
-    "statistics, images that are there twice, files. Draws a contact sheet: images of each class, or, "
-    "with\n"
-    "--augment, one image of each as the first epochs will see it.\n"
-    "\n"
-    "  --augment SPEC   augmentations as 'train --augment' takes them, see 'train list augmentations'\n"
-    "  --sheet FILE     the PNG file to write (default: DATASET.png, in this directory)\n"
-    "  --no-sheet       write none\n"
-    "  --skip-bad       leave out and count images that cannot be decoded\n"
-    "  --seed N         of the augmentations (default: 1)\n"
-    "  --help           print this and exit\n";
+    "Shows what a data set holds: counts, classes, statistics, images that are there twice, files.\n"
+    "Draws a contact sheet: images of each class, or, with --augment, one image of each as the first\n"
+    "epochs will see it.\n"
+    "\n";
 
 struct request {
     const char *data, *sheet, *augment;
@@ -31,62 +22,30 @@ struct request {
     uint64_t seed;
 };
 
-static enum descent_status read_seed(const char *text, uint64_t *seed)
-{
-    const double largest = 9007199254740992.0; /* 2^53 */
-    double number;
-    if (!descent_parse_number(text, &number) || number < 0 || number > largest ||
-        number != (double)(uint64_t)number)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--seed %s: expected a whole number from 0 to %.0f", text,
-                            largest);
-    *seed = (uint64_t)number;
-    return DESCENT_OK;
-}
+#define AT(field) offsetof(struct request, field)
 
-static enum descent_status read_request(int argc, char **argv, struct request *request)
-{
-    static const struct option table[] = {{"augment", required_argument, NULL, 'a'},
-                                          {"sheet", required_argument, NULL, 's'},
-                                          {"no-sheet", no_argument, NULL, 'n'},
-                                          {"seed", required_argument, NULL, 'r'},
-                                          {"skip-bad", no_argument, NULL, 'b'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
-    enum descent_status status = DESCENT_OK;
-    *request = (struct request){.data = "fashion-mnist", .seed = 1};
-    optind = 1;
-    opterr = 0;
-    for (int found; status == DESCENT_OK && (found = getopt_long(argc, argv, ":h", table, NULL)) != -1;) {
-        switch (found) {
-        case 'a':
-            request->augment = optarg;
-            break;
-        case 's':
-            request->sheet = optarg;
-            break;
-        case 'n':
-            request->no_sheet = true;
-            break;
-        case 'b':
-            request->skip_bad = true;
-            break;
-        case 'r':
-            status = read_seed(optarg, &request->seed);
-            break;
-        case 'h':
-            request->help = true;
-            break;
-        default:
-            status = descent_fail(DESCENT_BAD_ARGUMENT, "train data: %s %s; 'train data --help' shows all",
-                                  found == ':' ? "no value for" : "unknown option", argv[optind - 1]);
-        }
-    }
-    if (status == DESCENT_OK && optind < argc)
-        request->data = argv[optind++];
-    if (status == DESCENT_OK && optind < argc)
-        status = descent_fail(DESCENT_BAD_ARGUMENT, "train data: unexpected argument '%s'", argv[optind]);
-    return status;
-}
+static const struct option_row arguments[] = {
+    {NULL, NULL, "DATASET", OPTION_TEXT, AT(data), "fashion-mnist",
+     .help = "a name or path, as 'train --data' takes it"},
+};
+
+static const struct option_row rows[] = {
+    {NULL, "augment", "SPEC", OPTION_TEXT, AT(augment),
+     .help = "augmentations as 'train --augment' takes them, see 'train list augmentations'"},
+    {NULL, "sheet", "FILE", OPTION_TEXT, AT(sheet),
+     .help = "the PNG file to write (default: DATASET.png, in this directory)"},
+    {NULL, "no-sheet", NULL, OPTION_YES, AT(no_sheet), .help = "write none"},
+    {NULL, "skip-bad", NULL, OPTION_YES, AT(skip_bad),
+     .help = "leave out and count images that cannot be decoded"},
+    {NULL, "seed", "N", OPTION_SEED, AT(seed), "1", 0, OPTION_LARGEST_SEED, .help = "of the augmentations"},
+    {NULL, "help", NULL, OPTION_YES, AT(help), .help = "print this (also -h) and exit"},
+};
+
+static const struct option_table table = {.command = "train data",
+                                          .rows = rows,
+                                          .count = sizeof rows / sizeof rows[0],
+                                          .arguments = arguments,
+                                          .argument_count = 1};
 
 /* ---- What it holds ---- */
 
@@ -221,11 +180,12 @@ static enum descent_status open_set(const struct request *request, struct data_s
 
 static int run_data(int argc, char **argv)
 {
-    struct request request;
+    struct request request = {0};
     struct data_set *set = NULL;
-    enum descent_status status = read_request(argc, argv, &request);
+    enum descent_status status = options_read(&table, argc, argv, &request);
     if (status == DESCENT_OK && request.help) {
-        fputs(usage, stdout);
+        fputs(introduction, stdout);
+        options_print(&table, stdout);
         return EXIT_DONE;
     }
     if (status == DESCENT_OK)

@@ -3,8 +3,8 @@
  * point that is suggested as in fastai and pytorch-lr-finder. */
 #include "train/commands.h"
 #include "train/launch.h"
-#include "train/options.h"
 #include "train/plot.h"
+#include "train/train_options.h"
 
 #include "base/file.h"
 
@@ -175,18 +175,8 @@ static enum descent_status report(const struct search *search, const char *optim
 
 /* ---- The command ---- */
 
-static int run_lr_find(int argc, char **argv)
+static int find(struct train_config *config, bool quiet)
 {
-    struct train_options options;
-    enum descent_status status = train_options_read(argc, argv, &options);
-    if (status != DESCENT_OK)
-        return report_error(status);
-    struct train_config *config = &options.config;
-    if (options.help) {
-        fputs(introduction, stdout);
-        train_options_print(stdout);
-        return EXIT_DONE;
-    }
     if (strcmp(config->schedule, "constant") == 0)
         config->schedule = "range_test";
     if (strncmp(config->schedule, "range_test", strlen("range_test")) != 0)
@@ -198,18 +188,34 @@ static int run_lr_find(int argc, char **argv)
     char out[256];
     launch_out(config, "lr-find-", out, sizeof out);
 
-    struct search search = {.live = isatty(STDOUT_FILENO) && !options.quiet};
+    struct search search = {.live = isatty(STDOUT_FILENO) && !quiet};
     struct train_observer observer = {
         .context = &search, .started = started, .stepped = stepped, .wants_stop = wants_stop};
     struct train_result result;
     launch_catch_signals();
-    status = train_run(config, &observer, &result);
+    enum descent_status status = train_run(config, &observer, &result);
     if (status == DESCENT_OK || (status == DESCENT_DIVERGED && search.count > 0))
         status = report(&search, config->optimizer);
     free(search.rate);
     if (status != DESCENT_OK)
         return report_error(status);
     return launch_signal() ? EXIT_SIGNAL + launch_signal() : EXIT_DONE;
+}
+
+static int run_lr_find(int argc, char **argv)
+{
+    struct train_options options;
+    int code = EXIT_DONE;
+    enum descent_status status = train_options_read("train lr-find", argc, argv, &options);
+    if (status != DESCENT_OK)
+        code = report_error(status);
+    else if (options.help) {
+        fputs(introduction, stdout);
+        train_options_print(stdout);
+    } else
+        code = find(&options.config, options.quiet);
+    train_options_free(&options);
+    return code;
 }
 
 const struct command command_lr_find = {"lr-find", "[OPTIONS]", "find a learning rate", run_lr_find};

@@ -2,7 +2,7 @@
 #include "train/commands.h"
 #include "train/display.h"
 #include "train/launch.h"
-#include "train/options.h"
+#include "train/train_options.h"
 
 #include <stdio.h>
 
@@ -68,34 +68,39 @@ static void print_help(FILE *stream)
     fputs(grammar, stream);
 }
 
+static int train(struct train_config *config, bool quiet)
+{
+    char out[256];
+    launch_out(config, "", out, sizeof out);
+    struct display display = display_on(stdout);
+    struct train_observer observer = quiet ? (struct train_observer){0} : display_observer(&display);
+    observer.wants_stop = launch_wants_stop;
+    struct train_result result;
+    launch_catch_signals();
+    enum descent_status status = train_run(config, &observer, &result);
+    if (status != DESCENT_OK)
+        return report_error(status);
+    return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + launch_signal() : EXIT_DONE;
+}
+
 static int run_train(int argc, char **argv)
 {
     struct train_options options;
+    int code = EXIT_DONE;
     if (argc == 1) {
         fprintf(stderr, "%s       try: train --data fashion-mnist --model lenet5, or train --help\n",
                 usage);
         return EXIT_USAGE;
     }
-    enum descent_status status = train_options_read(argc, argv, &options);
+    enum descent_status status = train_options_read("train", argc, argv, &options);
     if (status != DESCENT_OK)
-        return report_error(status);
-    if (options.help) {
+        code = report_error(status);
+    else if (options.help)
         print_help(stdout);
-        return EXIT_DONE;
-    }
-
-    char out[256];
-    launch_out(&options.config, "", out, sizeof out);
-    struct display display = display_on(stdout);
-    struct train_observer observer =
-        options.quiet ? (struct train_observer){0} : display_observer(&display);
-    observer.wants_stop = launch_wants_stop;
-    struct train_result result;
-    launch_catch_signals();
-    status = train_run(&options.config, &observer, &result);
-    if (status != DESCENT_OK)
-        return report_error(status);
-    return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + launch_signal() : EXIT_DONE;
+    else
+        code = train(&options.config, options.quiet);
+    train_options_free(&options);
+    return code;
 }
 
 const struct command command_train = {"", "[OPTIONS]", "train a network", run_train};

@@ -1,122 +1,37 @@
-/* Options of a training run; see options.h. */
+/* Command lines from tables; see options.h. */
 #include "train/options.h"
 
 #include "base/spec.h"
 
+#include <assert.h>
 #include <getopt.h>
-#include <limits.h>
 #include <math.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
-
-enum kind {
-    TEXT,
-    TEXTS,        /* given several times: an array of TRAIN_GROUPS */
-    COUNT,        /* int in [min, max] */
-    COUNT_OR_ALL, /* as COUNT, and "all" is 0 */
-    SEED,         /* uint64_t in [min, max] */
-    ORDER,        /* enum data_order, by its name */
-    REAL,         /* double in [min, max) */
-    YES,          /* sets a bool */
-    NO,           /* clears it */
-};
-
-struct row {
-    const char *topic; /* of this row and the next, until another is given */
-    const char *name, *argument;
-    enum kind kind;
-    size_t offset;       /* in struct train_options */
-    const char *initial; /* default as a user would write it; NULL: none */
-    double min, max;
-    const char *help;
-};
-
-#define AT(field)    offsetof(struct train_options, field)
-#define LARGEST_SEED 9007199254740992.0 /* 2^53 */
-
-static const struct row rows[] = {
-    {"What to train", "data", "NAME|PATH", TEXT, AT(config.data), "fashion-mnist", 0, 0,
-     "data set: a name that 'train list datasets' shows, or a path of what 'train list formats' shows"},
-    {NULL, "skip-bad", NULL, YES, AT(config.skip_bad), NULL, 0, 0,
-     "leave out and count images that cannot be decoded (default: stop at them)"},
-    {NULL, "augment", "SPEC", TEXT, AT(config.augment), NULL, 0, 0,
-     "random changes of training images, as crop+flip; see 'train list augmentations'"},
-    {NULL, "model", "SPEC", TEXT, AT(config.model), "lenet5", 0, 0, "network; see 'train list models'"},
-    {NULL, "optimizer", "SPEC", TEXT, AT(config.optimizer), "adam", 0, 0,
-     "update rule; see 'train list optimizers'"},
-    {NULL, "schedule", "SPEC", TEXT, AT(config.schedule), "constant", 0, 0,
-     "course of the learning rate; see 'train list schedules'"},
-    {NULL, "weights", "FILE", TEXT, AT(config.weights), NULL, 0, 0,
-     "start from these .safetensors weights, from what matches by name and shape"},
-    {NULL, "freeze", "PATTERN", TEXT, AT(config.freeze), NULL, 0, 0,
-     "do not train parameters whose names match, like 'conv*'"},
-
-    {"How to train", "epochs", "N", COUNT, AT(config.epochs), "5", 1, 1e6, "passes over the training set"},
-    {NULL, "steps", "N", COUNT, AT(config.steps), NULL, 1, INT_MAX,
-     "end after so many optimizer steps instead"},
-    {NULL, "batch", "N|all", COUNT_OR_ALL, AT(config.batch), "64", 1, INT_MAX,
-     "images an optimizer step; all: the whole training set, gradients added up"},
-    {NULL, "micro-batch", "N", COUNT, AT(config.micro_batch), NULL, 1, 65536,
-     "images a forward pass, less than a batch to save memory (default: --batch; with all, 256)"},
-    {NULL, "drop-last", NULL, YES, AT(config.drop_last), NULL, 0, 0,
-     "leave out an epoch's last batch where it is short"},
-    {NULL, "keep-last", NULL, NO, AT(config.drop_last), NULL, 0, 0, "train on it too (the default)"},
-    {NULL, "order", "HOW", ORDER, AT(config.order), "shuffled", 0, 0,
-     "of an epoch: fixed, shuffled, replacement (each image drawn from all), balanced (as many of each "
-     "class)"},
-    {NULL, "clip", "NORM", REAL, AT(config.clip), "0", 0, INFINITY,
-     "scale gradients down to this global norm; 0: off"},
-    {NULL, "group", "PATTERN:SET", TEXTS, AT(config.group), NULL, 0, 0,
-     "other settings for parameters whose names match: 'conv*:lr=1e-4', 'fc*:lion:lr=1e-4', "
-     "'fc1.*:freeze'; may be repeated"},
-    {NULL, "layer-decay", "F", REAL, AT(config.layer_decay), "1", 0, INFINITY,
-     "multiply a layer's lr by F for each layer after it; for fine-tuning, 0.65 to 0.9"},
-    {NULL, "skip-not-finite", NULL, YES, AT(config.skip_not_finite), NULL, 0, 0,
-     "skip and count steps whose gradient is not finite (default: stop)"},
-    {NULL, "label-smoothing", "E", REAL, AT(config.label_smoothing), "0", 0, 1,
-     "share of the target spread over all classes, in training"},
-    {NULL, "seed", "N", SEED, AT(config.seed), "1", 0, LARGEST_SEED,
-     "of initial weights, order, split, augmentation and dropout; same seed, same bits"},
-    {NULL, "threads", "N", COUNT, AT(config.threads), NULL, 1, DESCENT_MAX_THREADS,
-     "never changes a result (default: the CPUs it may use)"},
-    {NULL, "workers", "N", COUNT, AT(config.workers), "1", 0, DATA_MAX_WORKERS,
-     "threads that prepare the next batches meanwhile; 0: none; never changes a result"},
-
-    {"How to judge", "validation", "FRACTION", REAL, AT(config.validation), "0", 0, 1,
-     "hold out this part of the training set; the test set is then read once, at the end"},
-    {NULL, "split-seed", "N", SEED, AT(config.split_seed), NULL, 1, LARGEST_SEED,
-     "of which images are held out (default: --seed)"},
-    {NULL, "evaluations", "N", COUNT, AT(config.evaluations), NULL, 1, 1e6,
-     "evaluate N times over the run, equally many steps apart (default: after each epoch)"},
-    {NULL, "no-test", NULL, YES, AT(config.no_test), NULL, 0, 0,
-     "never read the test set: for choosing settings by --validation"},
-    {NULL, "eval-batch", "N", COUNT, AT(config.eval_batch), "256", 1, 65536,
-     "images a forward pass of evaluation"},
-
-    {"What to write", "out", "DIR", TEXT, AT(config.out), NULL, 0, 0,
-     "run directory to make (default: runs/MODEL-DATA-N with the first N that is free)"},
-    {NULL, "force", NULL, YES, AT(config.force), NULL, 0, 0, "overwrite the run in an existing directory"},
-    {NULL, "no-model", NULL, YES, AT(config.no_model), NULL, 0, 0, "do not save the model"},
-    {NULL, "log-every", "N", COUNT, AT(config.log_every), "1", 1, INT_MAX,
-     "steps between step lines in metrics.jsonl"},
-    {NULL, "quiet", NULL, YES, AT(quiet), NULL, 0, 0, "print nothing but errors"},
-    {NULL, "help", NULL, YES, AT(help), NULL, 0, 0, "print this (also -h) and exit"},
-};
-
-enum { ROWS = sizeof rows / sizeof rows[0] };
 
 /* ---- Values ---- */
 
-static enum descent_status fail_value(const struct row *row, const char *text, const char *expected)
+static const char *dashes(const struct option_row *row)
 {
-    return descent_fail(DESCENT_BAD_ARGUMENT, "--%s %s: expected %s%s%s", row->name, text, expected,
-                        row->initial ? "; default " : "", row->initial ? row->initial : "");
+    return row->name ? "--" : "";
 }
 
-static enum descent_status read_number(const struct row *row, const char *text, double *number)
+static const char *name_of(const struct option_row *row)
+{
+    return row->name ? row->name : row->argument;
+}
+
+static enum descent_status fail_value(const struct option_row *row, const char *text, const char *expected)
+{
+    return descent_fail(DESCENT_BAD_ARGUMENT, "%s%s %s: expected %s%s%s", dashes(row), name_of(row),
+                        *text ? text : "''", expected, row->initial ? "; default " : "",
+                        row->initial ? row->initial : "");
+}
+
+static enum descent_status read_number(const struct option_row *row, const char *text, double *number)
 {
     char expected[128];
-    bool real = row->kind == REAL;
+    bool real = row->kind == OPTION_REAL;
     if (descent_parse_number(text, number) && *number >= row->min && (real || *number <= row->max) &&
         (real ? *number < row->max : floor(*number) == *number))
         return DESCENT_OK;
@@ -126,152 +41,233 @@ static enum descent_status read_number(const struct row *row, const char *text, 
         snprintf(expected, sizeof expected, "a number in [%g, %g)", row->min, row->max);
     else
         snprintf(expected, sizeof expected, "a whole number from %.0f to %.0f%s", row->min, row->max,
-                 row->kind == COUNT_OR_ALL ? ", or all" : "");
+                 row->kind == OPTION_COUNT_OR_ALL ? ", or all" : "");
     return fail_value(row, text, expected);
 }
 
-static enum descent_status set(const struct row *row, const char *text, struct train_options *options)
+static enum descent_status read_choice(const struct option_row *row, const char *text, int *choice)
 {
-    void *field = (char *)options + row->offset;
+    char expected[256] = "";
+    for (int i = 0; row->choices[i]; i++) {
+        size_t used = strlen(expected);
+        if (strcmp(text, row->choices[i]) == 0) {
+            *choice = i;
+            return DESCENT_OK;
+        }
+        snprintf(expected + used, sizeof expected - used, "%s%s",
+                 i == 0                ? ""
+                 : row->choices[i + 1] ? ", "
+                                       : " or ",
+                 row->choices[i]);
+    }
+    return fail_value(row, text, expected);
+}
+
+/* Adds a copy of the first `length` bytes of `text`. */
+static enum descent_status append(const struct option_row *row, const char *text, size_t length,
+                                  const char **field)
+{
+    int count = 0, most = (int)row->max;
+    while (count < most && field[count])
+        count++;
+    if (length == 0)
+        return fail_value(row, text, row->argument);
+    if (count == most)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--%s %s: more than %d", row->name, text, most);
+    field[count] = strndup(text, length);
+    return field[count] ? DESCENT_OK : descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+}
+
+static enum descent_status append_list(const struct option_row *row, const char *text, const char **field)
+{
+    enum descent_status status = DESCENT_OK;
+    for (bool more = true; more && status == DESCENT_OK;) {
+        size_t length = strcspn(text, ",");
+        status = append(row, text, length, field);
+        more = text[length] == ',';
+        text += length + more;
+    }
+    return status;
+}
+
+static enum descent_status set(const struct option_row *row, const char *text, void *into)
+{
+    void *field = (char *)into + row->offset;
     double number = 0;
     enum descent_status status = DESCENT_OK;
     switch (row->kind) {
-    case TEXT:
+    case OPTION_TEXT:
         if (!*text)
-            return fail_value(row, "''", row->argument);
+            return fail_value(row, text, row->argument);
         *(const char **)field = text;
         return DESCENT_OK;
-    case TEXTS:
-        for (int i = 0; i < TRAIN_GROUPS; i++)
-            if (!((const char **)field)[i]) {
-                ((const char **)field)[i] = text;
-                return DESCENT_OK;
-            }
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--%s given more than %d times", row->name, TRAIN_GROUPS);
-    case YES:
-    case NO:
-        *(bool *)field = row->kind == YES;
+    case OPTION_TEXTS:
+        return append(row, text, strlen(text), field);
+    case OPTION_LIST:
+        return append_list(row, text, field);
+    case OPTION_CHOICE:
+        return read_choice(row, text, field);
+    case OPTION_YES:
+    case OPTION_NO:
+        *(bool *)field = row->kind == OPTION_YES;
         return DESCENT_OK;
-    case COUNT_OR_ALL:
+    case OPTION_COUNT_OR_ALL:
         if (strcmp(text, "all") == 0) {
             *(int *)field = 0;
             return DESCENT_OK;
         }
         break;
-    case ORDER:
-        for (int i = 0; data_order_names[i]; i++)
-            if (strcmp(text, data_order_names[i]) == 0) {
-                *(enum data_order *)field = (enum data_order)i;
-                return DESCENT_OK;
-            }
-        return fail_value(row, text, "fixed, shuffled, replacement or balanced");
     default:
         break;
     }
     status = read_number(row, text, &number);
     if (status != DESCENT_OK)
         return status;
-    if (row->kind == REAL)
+    if (row->kind == OPTION_REAL)
         *(double *)field = number;
-    else if (row->kind == SEED)
+    else if (row->kind == OPTION_SEED)
         *(uint64_t *)field = (uint64_t)number;
     else
         *(int *)field = (int)number;
     return DESCENT_OK;
 }
 
-static enum descent_status set_defaults(struct train_options *options)
+/* ---- Defaults ---- */
+
+static bool is_texts(const struct option_row *row)
 {
-    *options = (struct train_options){0};
-    options->config.threads = descent_cpus() < DESCENT_MAX_THREADS ? descent_cpus() : DESCENT_MAX_THREADS;
-    for (int i = 0; i < ROWS; i++) {
-        enum descent_status status = rows[i].initial ? set(&rows[i], rows[i].initial, options) : DESCENT_OK;
-        if (status != DESCENT_OK)
-            return status;
+    return row->kind == OPTION_TEXTS || row->kind == OPTION_LIST;
+}
+
+/* Of the texts that may be several where `texts`, which wait until it is known that none is given, or else
+ * of everything else. */
+static enum descent_status set_defaults(const struct option_row *rows, int count, bool texts, void *into)
+{
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < count && status == DESCENT_OK; i++) {
+        const char *const *field = (const char *const *)(void *)((char *)into + rows[i].offset);
+        if (rows[i].initial && is_texts(&rows[i]) == texts && !(texts && field[0]))
+            status = set(&rows[i], rows[i].initial, into);
     }
-    return DESCENT_OK;
+    return status;
+}
+
+void options_free(const struct option_table *table, void *into)
+{
+    for (int i = 0; i < table->count; i++) {
+        const struct option_row *row = &table->rows[i];
+        char **field = (char **)(void *)((char *)into + row->offset);
+        for (int k = 0; is_texts(row) && k < (int)row->max; k++) {
+            free(field[k]);
+            field[k] = NULL;
+        }
+    }
 }
 
 /* ---- The command line ---- */
 
+static enum descent_status fail_unknown(const struct option_table *table, const char *name)
+{
+    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown option %s; '%s --help' shows all", name,
+                        table->command);
+}
+
 /* Why getopt_long did not take `argument`: unknown, ambiguous, or a flag that was given a value. */
-static enum descent_status fail_option(const char *argument)
+static enum descent_status fail_option(const struct option_table *table, const char *argument)
 {
     if (strncmp(argument, "--", 2) != 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown option %s; 'train --help' shows all", argument);
-    const char *known[ROWS], *name = argument + 2;
-    int length = (int)strcspn(name, "="), matches = 0;
+        return fail_unknown(table, argument);
+    const char *known[OPTION_ROWS];
+    int length = (int)strcspn(argument, "="), matches = 0;
     char typed[64];
-    snprintf(typed, sizeof typed, "%.*s", length, name);
-    for (int i = 0; i < ROWS; i++) {
-        known[i] = rows[i].name;
-        if (strcmp(rows[i].name, typed) == 0)
-            return descent_fail(DESCENT_BAD_ARGUMENT, "--%s takes no value", typed);
-        matches += strncmp(rows[i].name, typed, strlen(typed)) == 0;
+    snprintf(typed, sizeof typed, "%.*s", length, argument);
+    for (int i = 0; i < table->count; i++) {
+        known[i] = table->rows[i].name;
+        if (strcmp(known[i], typed + 2) == 0)
+            return descent_fail(DESCENT_BAD_ARGUMENT, "%s takes no value", typed);
+        matches += strncmp(known[i], typed + 2, strlen(typed + 2)) == 0;
     }
     if (matches > 1)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "option --%s is ambiguous; write it in full", typed);
-    const char *nearest = descent_nearest(typed, known, ROWS);
+        return descent_fail(DESCENT_BAD_ARGUMENT, "option %s is ambiguous; write it in full", typed);
+    const char *nearest = descent_nearest(typed + 2, known, table->count);
     if (nearest)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown option --%s; did you mean --%s?", typed,
-                            nearest);
-    return descent_fail(DESCENT_BAD_ARGUMENT, "unknown option --%s; 'train --help' shows all", typed);
+        return descent_fail(DESCENT_BAD_ARGUMENT, "unknown option %s; did you mean --%s?", typed, nearest);
+    return fail_unknown(table, typed);
 }
 
-/* What does not fit together, whatever the data. */
-static enum descent_status check(const struct train_config *config)
+static enum descent_status read_arguments(const struct option_table *table, int count, char **argument,
+                                          void *into)
 {
-    if (config->batch > 0 && config->micro_batch > config->batch)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--micro-batch %d is more than --batch %d",
-                            config->micro_batch, config->batch);
-    if (config->no_test && config->validation == 0)
+    enum descent_status status = DESCENT_OK;
+    if (count > table->argument_count)
         return descent_fail(DESCENT_BAD_ARGUMENT,
-                            "--no-test without --validation: there is nothing to judge the run by");
-    if (config->force && !config->out)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--force without --out: there is nothing to overwrite");
-    return DESCENT_OK;
+                            "unexpected argument '%s'; '%s --help' shows what there is",
+                            argument[table->argument_count], table->command);
+    if (count < table->required)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: %s is missing; '%s --help' shows what there is",
+                            table->command, table->arguments[count].argument, table->command);
+    for (int i = 0; i < count && status == DESCENT_OK; i++)
+        status = set(&table->arguments[i], argument[i], into);
+    return status;
 }
 
-enum descent_status train_options_read(int argc, char **argv, struct train_options *options)
+enum descent_status options_read(const struct option_table *table, int argc, char **argv, void *into)
 {
     enum { FIRST = 256 }; /* getopt's value of rows[0], beyond all characters */
-    struct option table[ROWS + 1] = {0};
-    for (int i = 0; i < ROWS; i++)
-        table[i] = (struct option){.name = rows[i].name,
-                                   .has_arg = rows[i].argument ? required_argument : no_argument,
+    const struct option_row *help = NULL;
+    struct option known[OPTION_ROWS + 1] = {0};
+    assert(table->count <= OPTION_ROWS);
+    for (int i = 0; i < table->count; i++) {
+        known[i] = (struct option){.name = table->rows[i].name,
+                                   .has_arg = table->rows[i].argument ? required_argument : no_argument,
                                    .val = FIRST + i};
-    enum descent_status status = set_defaults(options);
+        if (strcmp(table->rows[i].name, "help") == 0)
+            help = &table->rows[i];
+    }
+    assert(help);
+    enum descent_status status = set_defaults(table->rows, table->count, false, into);
+    if (status == DESCENT_OK)
+        status = set_defaults(table->arguments, table->argument_count, false, into);
     optind = 1;
     opterr = 0;
-    for (int found; status == DESCENT_OK && (found = getopt_long(argc, argv, ":h", table, NULL)) != -1;) {
-        if (found == 'h')
-            options->help = true;
-        else if (found == ':')
-            status = descent_fail(DESCENT_BAD_ARGUMENT, "--%s needs a value: %s", rows[optopt - FIRST].name,
-                                  rows[optopt - FIRST].argument);
+    for (int found; status == DESCENT_OK && (found = getopt_long(argc, argv, ":h", known, NULL)) != -1;) {
+        const struct option_row *row = found >= FIRST ? &table->rows[found - FIRST] : help;
+        if (found == ':')
+            status = descent_fail(DESCENT_BAD_ARGUMENT, "--%s needs a value: %s",
+                                  table->rows[optopt - FIRST].name, table->rows[optopt - FIRST].argument);
         else if (found == '?')
-            status = fail_option(argv[optind - 1]);
+            status = fail_option(table, argv[optind - 1]);
         else
-            status = set(&rows[found - FIRST], optarg, options);
+            status = set(row, optarg, into);
+        if (status == DESCENT_OK && row == help)
+            return DESCENT_OK;
     }
-    if (status == DESCENT_OK && optind < argc && !options->help)
-        status = descent_fail(DESCENT_BAD_ARGUMENT,
-                              "unexpected argument '%s'; 'train --help' shows what there is", argv[optind]);
-    return status == DESCENT_OK ? check(&options->config) : status;
+    if (status == DESCENT_OK)
+        status = set_defaults(table->rows, table->count, true, into);
+    return status == DESCENT_OK ? read_arguments(table, argc - optind, argv + optind, into) : status;
 }
 
-void train_options_print(FILE *stream)
+/* ---- Help ---- */
+
+static void print_row(const struct option_row *row, FILE *stream)
 {
-    for (int i = 0; i < ROWS; i++) {
-        const struct row *row = &rows[i];
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument ? " " : "",
-                 row->argument ? row->argument : "");
-        if (row->topic)
-            fprintf(stream, "%s%s:\n", i ? "\n" : "", row->topic);
-        fprintf(stream, "  %-22s %s", left, row->help);
-        if (row->initial)
-            fprintf(stream, " (default: %s)", row->initial);
-        fputc('\n', stream);
+    char left[64];
+    snprintf(left, sizeof left, "%s%s%s%s", dashes(row), row->name ? row->name : "",
+             row->name && row->argument ? " " : "", row->argument ? row->argument : "");
+    fprintf(stream, "  %-22s %s", left, row->help);
+    if (row->initial)
+        fprintf(stream, " (default: %s)", row->initial);
+    fputc('\n', stream);
+}
+
+void options_print(const struct option_table *table, FILE *stream)
+{
+    for (int i = 0; i < table->argument_count; i++)
+        print_row(&table->arguments[i], stream);
+    for (int i = 0; i < table->count; i++) {
+        if (table->rows[i].topic)
+            fprintf(stream, "%s%s:\n", i > 0 || table->argument_count > 0 ? "\n" : "",
+                    table->rows[i].topic);
+        print_row(&table->rows[i], stream);
     }
 }
