@@ -5,18 +5,15 @@
 #include "base/isa.h"
 #include "base/linalg.h"
 #include "base/spec.h"
+#include "train/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-static const double REFRESH = 0.1; /* seconds between updates of the live line */
 
 struct display display_on(FILE *stream)
 {
-    const char *terminal = getenv("TERM"), *no_color = getenv("NO_COLOR");
-    bool live = isatty(fileno(stream)) && terminal && strcmp(terminal, "dumb") != 0;
+    const char *no_color = getenv("NO_COLOR");
+    bool live = progress_is_live(stream);
     return (struct display){.stream = stream, .live = live, .color = live && !(no_color && *no_color)};
 }
 
@@ -211,44 +208,27 @@ static void started(void *context, const struct train_start *start)
 
 /* ---- Meanwhile ---- */
 
-/* "1:05", "2:03:04". */
-static const char *duration(double seconds, char text[24])
-{
-    long long s = (long long)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(text, 24, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-    else
-        snprintf(text, 24, "%lld:%02lld", s / 60, s % 60);
-    return text;
-}
-
 static void stepped(void *context, const struct train_step *step)
 {
     struct display *display = context;
     double now = descent_seconds();
-    if (!display->live || now - display->shown < REFRESH)
+    if (!display->live || !progress_is_due(&display->shown))
         return;
-    display->shown = now;
     double done = (double)step->step / (double)display->steps;
     char line[256], left[24];
     snprintf(line, sizeof line,
              "epoch %d/%d  %lld/%lld  loss %.4f  accuracy %.2f %%  %s left  %.0f images/s", step->epoch,
              display->epochs, (long long)step->step, (long long)display->steps, step->epoch_loss,
-             100 * step->epoch_accuracy, duration((now - display->begin) * (1 - done) / done, left),
-             step->images_per_second);
-    struct winsize window = {0};
-    int width = ioctl(fileno(display->stream), TIOCGWINSZ, &window) == 0 && window.ws_col > 1
-                    ? window.ws_col - 1
-                    : 79;
-    fprintf(display->stream, "\r\033[K%.*s", width, line);
-    fflush(display->stream);
+             100 * step->epoch_accuracy,
+             progress_duration((now - display->begin) * (1 - done) / done, left), step->images_per_second);
+    progress_rewrite(display->stream, line);
 }
 
 /* Ends the live line, so that something else can be printed. */
 static void end_line(struct display *display)
 {
     if (display->live)
-        fprintf(display->stream, "\r\033[K");
+        progress_clear(display->stream);
     fflush(display->stream);
 }
 
