@@ -180,6 +180,8 @@ struct optim_algorithm {
                          as its first option says */
     bool single_pass; /* its step is one optim_elementwise for each part, and wants nothing of the gradients
                          before: see optim_single_pass */
+    bool unscheduled; /* sets the length of its steps itself, or was made to do without a schedule: meant to
+                         run at a constant rate */
     const char *slots[OPTIM_SLOTS];
     const char *fallback;
 

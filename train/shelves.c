@@ -60,6 +60,8 @@ static void get_algorithm(const struct optim_algorithm *algorithm, const char *f
         snprintf(needs, sizeof needs, "needs more than a gradient: %s", what);
         entry->notes[notes++] = needs;
     }
+    if (algorithm->unscheduled)
+        entry->notes[notes++] = "meant for a constant learning rate, without a schedule";
     if (algorithm->fallback) {
         snprintf(fallback, sizeof fallback,
                  "parameters that it does not take are stepped by %s; the assignment is printed",

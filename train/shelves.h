@@ -5,7 +5,7 @@
 
 #include "base/spec.h"
 
-enum { ENTRY_NOTES = 4 };
+enum { ENTRY_NOTES = 6 };
 
 /* What every kind of thing has in common; what it has not is NULL. Texts last until the next entry. */
 struct entry {

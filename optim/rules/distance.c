@@ -138,6 +138,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(prodigy) = {
     .decay = OPTIM_OWN_DECAY,
     .slots = {"m", "v", "s", "start"},
     .init = init,
+    .unscheduled = true,
     .step = prodigy_step,
 };
 
@@ -219,6 +220,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(dadapt_adam) = {
     .decay = OPTIM_OWN_DECAY,
     .slots = {"m", "v", "s"},
     .init = init,
+    .unscheduled = true,
     .step = dadapt_step,
 };
 
@@ -327,6 +329,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(dadapt_sgd) = {
     .decay = OPTIM_COUPLED,
     .slots = {"s", "start"},
     .init = descent_init,
+    .unscheduled = true,
     .step = descent_step,
 };
 
@@ -448,6 +451,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(dog) = {
     .decay = OPTIM_COUPLED,
     .slots = {"start", "mean"},
     .init = dog_init,
+    .unscheduled = true,
     .step = dog_step,
     .evaluation = dog_evaluation,
 };

@@ -116,14 +116,14 @@ enum {
 
 static const struct descent_option lamb_options[] = {
     [LR] = OPTIM_LR("1e-3", 1e-4, 1e-2),
-    [LAMB_BETA1] = MOMENT_BETA1("0.9", 0.5, 0.98),
+    [LAMB_BETA1] = MOMENT_BETA1("0.9", 0.7, 0.95),
     [LAMB_BETA2] = MOMENT_BETA2("0.999", 0, 0),
     [LAMB_EPS] = OPTIM_EPS("1e-6"),
     [LAMB_MAX_NORM] =
         OPTIM_POSITIVE("max_grad_norm", "1", false, 0, 0, "clip all gradients together here; 0: do not"),
     [LAMB_CLIP_RATIO] = OPTIM_FLAG("clip_ratio", "no", "LAMBC: let no layer's ratio exceed 1"),
     [LAMB_ALWAYS] = ALWAYS_ADAPT_OPTION,
-    [LAMB_DECAY] = OPTIM_WEIGHT_DECAY("1e-2", 5e-3, 1),
+    [LAMB_DECAY] = OPTIM_WEIGHT_DECAY("1e-2", 1e-3, 1),
     [LAMB_DECAY_ALL] = OPTIM_DECAY_ALL,
 };
 

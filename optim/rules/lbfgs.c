@@ -250,5 +250,6 @@ const struct optim_algorithm OPTIM_ALGORITHM(lbfgs) = {
     .decay = OPTIM_COUPLED,
     .needs = OPTIM_NEEDS_LOSS | OPTIM_NEEDS_EVALUATE,
     .init = init,
+    .unscheduled = true,
     .step = step,
 };

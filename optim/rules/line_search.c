@@ -123,6 +123,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(line_search) = {
     .decay = OPTIM_COUPLED,
     .needs = OPTIM_NEEDS_LOSS | OPTIM_NEEDS_EVALUATE,
     .init = init,
+    .unscheduled = true,
     .step = step,
 };
 
@@ -201,5 +202,6 @@ const struct optim_algorithm OPTIM_ALGORITHM(conjugate_gradient) = {
     .decay = OPTIM_COUPLED,
     .needs = OPTIM_NEEDS_LOSS | OPTIM_NEEDS_EVALUATE,
     .init = cg_init,
+    .unscheduled = true,
     .step = cg_step,
 };

@@ -167,6 +167,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(newton_cg) = {
     .decay = OPTIM_COUPLED,
     .needs = OPTIM_NEEDS_LOSS | OPTIM_NEEDS_EVALUATE | OPTIM_NEEDS_HESSIAN_VECTOR,
     .init = init,
+    .unscheduled = true,
     .step = step,
 };
 
@@ -377,5 +378,6 @@ const struct optim_algorithm OPTIM_ALGORITHM(hessian_free) = {
     .needs = OPTIM_NEEDS_LOSS | OPTIM_NEEDS_EVALUATE | OPTIM_NEEDS_GAUSS_NEWTON_VECTOR |
              OPTIM_NEEDS_SAMPLED_GRADIENT,
     .init = hf_init,
+    .unscheduled = true,
     .step = hf_step,
 };

@@ -73,5 +73,6 @@ const struct optim_algorithm OPTIM_ALGORITHM(sps) = {
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,
     .needs = OPTIM_NEEDS_LOSS,
+    .unscheduled = true,
     .step = step,
 };
