@@ -19,6 +19,7 @@ struct command {
 
 extern const struct command command_train; /* without a name */
 extern const struct command command_lr_find;
+extern const struct command command_compare;
 extern const struct command command_landscape;
 extern const struct command command_list;
 extern const struct command command_data;

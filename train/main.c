@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const table[] = {&command_train, &command_lr_find, &command_landscape,
-                                              &command_list, &command_data};
+static const struct command *const table[] = {&command_train,     &command_compare, &command_lr_find,
+                                              &command_landscape, &command_list,    &command_data};
 
 const struct command *const *commands(int *count)
 {

@@ -1,0 +1,400 @@
+/* Runs in parallel processes; see work.h. */
+#include "train/compare/work.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "train/compare/record.h"
+#include "train/compare/space.h"
+#include "train/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+enum { MOST_JOBS = 256 };
+
+static const double LOOK_AGAIN = 1; /* seconds until a run that another process has is looked at again */
+
+/* A child's exit codes; the message of FAILED is in the run's file error.txt. */
+enum { ENDED, FAILED, TAKEN, STOPPED };
+
+enum state {
+    OPEN,
+    RUNNING,
+    FINISHED,
+    BROKEN,
+    BLOCKED, /* the settings of a tuned run that no trial gave */
+};
+
+struct item {
+    enum state state;
+    double look; /* OPEN: not before this moment of the clock */
+    double cpu;  /* FINISHED: seconds of training */
+};
+
+struct job {
+    pid_t process; /* 0: none */
+    int run;
+};
+
+struct shop {
+    const struct plan *plan;
+    const char *out;
+    const struct data_set *const *sets;
+    const struct work_observer *observer;
+    int runs, jobs, failed, diverged;
+    struct item *item;
+    double *accuracy;
+    struct job job[MOST_JOBS];
+    double begin, spent; /* moment; seconds of its own runs that have ended */
+    int ended;           /* by this process */
+};
+
+/* ---- A run, in a process of its own ---- */
+
+static const char *file_in(const char *directory, const char *name, char path[PLAN_PATH + 16])
+{
+    snprintf(path, PLAN_PATH + 16, "%s/%s", directory, name);
+    return path;
+}
+
+/* Whether this process now has the run. The lock is gone when the process is. */
+static bool take(const char *directory)
+{
+    char path[PLAN_PATH + 16];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file = open(file_in(directory, "lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    return file >= 0 && fcntl(file, F_SETLK, &lock) == 0;
+}
+
+static void write_error(const char *directory)
+{
+    char path[PLAN_PATH + 16];
+    struct descent_file file;
+    if (descent_file_create(&file, file_in(directory, "error.txt", path)) != DESCENT_OK)
+        return;
+    fprintf(file.stream, "%s\n", descent_error());
+    descent_file_commit(&file);
+}
+
+static int do_run(const struct shop *shop, const struct plan_run *run, const char *spec)
+{
+    char path[PLAN_PATH], lock[PLAN_PATH + 16];
+    struct record record;
+    struct train_result result;
+    const struct train_observer observer = {.wants_stop = launch_wants_stop};
+    plan_path(shop->plan, run, shop->out, path);
+    if (descent_make_directories(path) != DESCENT_OK || !take(path))
+        return TAKEN;
+    enum descent_status status = record_read(path, &record); /* maybe another has just done it */
+    bool done = status == DESCENT_OK && record.state != RECORD_MISSING;
+    record_free(&record);
+    if (!done) {
+        struct train_config config = plan_config(shop->plan, run, spec);
+        config.out = path;
+        config.set = shop->sets[run->task];
+        status = train_run(&config, &observer, &result);
+        if (status == DESCENT_OK && result.outcome == TRAIN_INTERRUPTED)
+            return STOPPED;
+    }
+    if (status != DESCENT_OK && status != DESCENT_DIVERGED) {
+        write_error(path);
+        return FAILED;
+    }
+    unlink(file_in(path, "error.txt", lock));
+    unlink(file_in(path, "lock", lock)); /* whoever has it open finds the run done */
+    return ENDED;
+}
+
+/* ---- What is there ---- */
+
+/* Takes a finished run into account. */
+static enum descent_status look(struct shop *shop, int i)
+{
+    char path[PLAN_PATH];
+    struct record record;
+    struct plan_run run = plan_run(shop->plan, i);
+    enum descent_status status = record_read(plan_path(shop->plan, &run, shop->out, path), &record);
+    if (status == DESCENT_OK && record.state != RECORD_MISSING) {
+        shop->item[i].state = FINISHED;
+        shop->item[i].cpu = record.cpu_seconds;
+        shop->accuracy[i] = record_final(&record);
+        shop->diverged += record.state == RECORD_DIVERGED;
+    }
+    record_free(&record);
+    return status;
+}
+
+/* The settings of a run; *known: false while trials are missing, and for good where all of them failed. */
+static enum descent_status settings(struct shop *shop, const struct plan_run *run, char spec[SPEC_LENGTH],
+                                    bool *known)
+{
+    const struct plan *plan = shop->plan;
+    struct record trial[PLAN_TRIALS];
+    enum descent_status status = DESCENT_OK;
+    int read = 0;
+    *known = true;
+    if (run->kind != PLAN_TUNED_RUN)
+        return plan_spec(plan, run, spec, SPEC_LENGTH);
+    for (int i = 0; i < plan->budget && *known; i++) {
+        const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, i};
+        enum state state = shop->item[plan_find(plan, &other)].state;
+        *known = state == FINISHED || state == BROKEN;
+    }
+    for (; read < plan->budget && *known && status == DESCENT_OK; read++) {
+        char path[PLAN_PATH];
+        const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, read};
+        status = record_read(plan_path(plan, &other, shop->out, path), &trial[read]);
+    }
+    if (*known && status == DESCENT_OK) {
+        const struct plan_run best = {run->task, run->entry, PLAN_TRIAL_RUN,
+                                      record_best(trial, plan->budget)};
+        *known = best.index >= 0;
+        if (*known)
+            status = plan_spec(plan, &best, spec, SPEC_LENGTH);
+        else
+            shop->item[plan_find(plan, run)].state = BLOCKED;
+    }
+    for (int i = 0; i < read; i++)
+        record_free(&trial[i]);
+    return status;
+}
+
+/* ---- Children ---- */
+
+static enum descent_status begin(struct shop *shop, struct job *job, int i, const char *spec)
+{
+    struct plan_run run = plan_run(shop->plan, i);
+    pid_t parent = getpid();
+    fflush(NULL);
+    pid_t process = fork();
+    if (process < 0)
+        return descent_fail(DESCENT_IO_ERROR, "cannot start a process: %s", strerror(errno));
+    if (process == 0) {
+#ifdef __linux__
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+        _exit(getppid() == parent ? do_run(shop, &run, spec) : STOPPED);
+    }
+    *job = (struct job){.process = process, .run = i};
+    shop->item[i].state = RUNNING;
+    return DESCENT_OK;
+}
+
+static void report_failure(struct shop *shop, int i, int code)
+{
+    char path[PLAN_PATH], name[PLAN_PATH + 16], why[PLAN_PATH + 64], *text = NULL;
+    size_t size;
+    struct plan_run run = plan_run(shop->plan, i);
+    plan_path(shop->plan, &run, shop->out, path);
+    if (WIFSIGNALED(code))
+        snprintf(why, sizeof why, "killed by signal %d (%s)", WTERMSIG(code), strsignal(WTERMSIG(code)));
+    else if (descent_file_read(file_in(path, "error.txt", name), 1 << 16, &text, &size) == DESCENT_OK)
+        snprintf(why, sizeof why, "%.*s", (int)strcspn(text, "\n"), text);
+    else
+        snprintf(why, sizeof why, "no reason was left in %s", name);
+    free(text);
+    if (shop->observer->failed)
+        shop->observer->failed(shop->observer->context, path, why);
+}
+
+static enum descent_status end(struct shop *shop, struct job *job, int code, bool stopping)
+{
+    int i = job->run;
+    enum descent_status status = DESCENT_OK;
+    job->process = 0;
+    shop->item[i].state = OPEN;
+    if (WIFEXITED(code) && WEXITSTATUS(code) == ENDED) {
+        status = look(shop, i);
+        shop->ended++;
+        shop->spent += shop->item[i].cpu;
+        if (status == DESCENT_OK && shop->item[i].state != FINISHED)
+            status = descent_fail(DESCENT_IO_ERROR, "a finished run has vanished from %s", shop->out);
+    } else if (WIFEXITED(code) && WEXITSTATUS(code) == TAKEN)
+        shop->item[i].look = descent_seconds() + LOOK_AGAIN;
+    else if (!(WIFEXITED(code) && WEXITSTATUS(code) == STOPPED) && !stopping) {
+        shop->item[i].state = BROKEN;
+        shop->failed++;
+        report_failure(shop, i, code);
+    }
+    return status;
+}
+
+/* Takes in all that have ended. *running: those that have not. */
+static enum descent_status reap(struct shop *shop, bool stopping, int *running)
+{
+    enum descent_status status = DESCENT_OK;
+    *running = 0;
+    for (int i = 0; i < shop->jobs; i++) {
+        struct job *job = &shop->job[i];
+        int code;
+        if (job->process && waitpid(job->process, &code, WNOHANG) == job->process) {
+            enum descent_status ended = end(shop, job, code, stopping);
+            status = status == DESCENT_OK ? ended : status;
+        }
+        *running += job->process != 0;
+    }
+    return status;
+}
+
+static struct job *idle(struct shop *shop)
+{
+    for (int i = 0; i < shop->jobs; i++)
+        if (!shop->job[i].process)
+            return &shop->job[i];
+    return NULL;
+}
+
+/* Starts runs that are open until all jobs are busy. *open: whether some are left, maybe for others. */
+static enum descent_status hand_out(struct shop *shop, bool *open)
+{
+    enum descent_status status = DESCENT_OK;
+    double now = descent_seconds();
+    struct job *job = idle(shop);
+    *open = false;
+    for (int i = 0; i < shop->runs && status == DESCENT_OK; i++) {
+        struct item *item = &shop->item[i];
+        if (item->state != OPEN)
+            continue;
+        *open = true;
+        if (!job)
+            break;
+        if (item->look > now)
+            continue;
+        if (item->look > 0) /* another had it: it may be done */
+            status = look(shop, i);
+        bool known = false;
+        char spec[SPEC_LENGTH];
+        struct plan_run run = plan_run(shop->plan, i);
+        if (status == DESCENT_OK && item->state == OPEN)
+            status = settings(shop, &run, spec, &known);
+        if (status == DESCENT_OK && known) {
+            status = begin(shop, job, i, spec);
+            job = idle(shop);
+        }
+    }
+    return status;
+}
+
+/* ---- All together ---- */
+
+/* Seconds for what is open, if each takes as long as the finished ones of its task and optimizer did, or
+ * as all did. */
+static double seconds_left(const struct shop *shop)
+{
+    const struct plan *plan = shop->plan;
+    int pairs = plan->task_count * plan->entry_count;
+    double *spent = calloc((size_t)pairs, 2 * sizeof *spent), all = 0, left = 0;
+    int finished = 0;
+    if (!spent)
+        return NAN;
+    double *count = spent + pairs;
+    for (int i = 0; i < shop->runs; i++) {
+        struct plan_run run = plan_run(plan, i);
+        if (shop->item[i].state == FINISHED) {
+            spent[run.task * plan->entry_count + run.entry] += shop->item[i].cpu;
+            count[run.task * plan->entry_count + run.entry]++;
+            all += shop->item[i].cpu;
+            finished++;
+        }
+    }
+    for (int i = 0; i < shop->runs; i++) {
+        struct plan_run run = plan_run(plan, i);
+        int pair = run.task * plan->entry_count + run.entry;
+        if (shop->item[i].state == OPEN || shop->item[i].state == RUNNING)
+            left += count[pair] > 0 ? spent[pair] / count[pair] : all / finished;
+    }
+    free(spent);
+    double elapsed = descent_seconds() - shop->begin;
+    /* Training alone was counted; how much more there is, the runs that have ended tell. */
+    double more = shop->spent > 0 ? fmax(elapsed * shop->jobs / shop->spent, 1) : 1;
+    return finished > 0 ? left * more / shop->jobs : NAN;
+}
+
+static void show(const struct shop *shop, int running)
+{
+    struct work_progress progress = {.plan = shop->plan,
+                                     .runs = shop->runs,
+                                     .diverged = shop->diverged,
+                                     .failed = shop->failed,
+                                     .running = running,
+                                     .accuracy = shop->accuracy};
+    if (!shop->observer->progressed)
+        return;
+    for (int i = 0; i < shop->runs; i++)
+        progress.done += shop->item[i].state == FINISHED;
+    progress.seconds_left = seconds_left(shop);
+    shop->observer->progressed(shop->observer->context, &progress);
+}
+
+static void stop_all(const struct shop *shop)
+{
+    for (int i = 0; i < shop->jobs; i++)
+        if (shop->job[i].process)
+            kill(shop->job[i].process, SIGTERM);
+}
+
+static enum descent_status work_on(struct shop *shop, bool *stopped)
+{
+    enum descent_status status = DESCENT_OK;
+    const struct timespec moment = {.tv_nsec = 50000000};
+    int running = 0;
+    bool open = true;
+    for (int i = 0; i < shop->runs && status == DESCENT_OK; i++)
+        status = look(shop, i);
+    while (status == DESCENT_OK && (open || running > 0) && !*stopped) {
+        status = reap(shop, false, &running);
+        if (status == DESCENT_OK)
+            status = hand_out(shop, &open);
+        for (int i = running = 0; i < shop->jobs; i++)
+            running += shop->job[i].process != 0;
+        show(shop, running);
+        if (shop->observer->wants_stop && shop->observer->wants_stop(shop->observer->context))
+            *stopped = true;
+        else if (open || running > 0)
+            nanosleep(&moment, NULL);
+    }
+    for (stop_all(shop); running > 0; nanosleep(&moment, NULL)) {
+        enum descent_status ended = reap(shop, true, &running);
+        status = status == DESCENT_OK ? ended : status;
+    }
+    return status;
+}
+
+enum descent_status work(const struct plan *plan, const char *out, int jobs,
+                         const struct data_set *const *sets, const struct work_observer *observer,
+                         struct work_result *result)
+{
+    struct shop shop = {.plan = plan,
+                        .out = out,
+                        .sets = sets,
+                        .observer = observer,
+                        .runs = plan_runs(plan),
+                        .jobs = jobs < MOST_JOBS ? jobs : MOST_JOBS,
+                        .begin = descent_seconds()};
+    *result = (struct work_result){0};
+    shop.item = calloc((size_t)shop.runs, sizeof *shop.item);
+    shop.accuracy = malloc((size_t)shop.runs * sizeof *shop.accuracy);
+    enum descent_status status = DESCENT_OK;
+    if (!shop.item || !shop.accuracy)
+        status = descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    for (int i = 0; i < shop.runs && shop.accuracy; i++)
+        shop.accuracy[i] = NAN;
+    if (status == DESCENT_OK)
+        status = work_on(&shop, &result->stopped);
+    for (int i = 0; i < shop.runs && shop.item; i++)
+        result->missing += shop.item[i].state != FINISHED && shop.item[i].state != BLOCKED;
+    result->failed = shop.failed;
+    free(shop.item);
+    free(shop.accuracy);
+    return status;
+}
