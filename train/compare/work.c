@@ -14,17 +14,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
-enum { MOST_JOBS = 256 };
+enum { MOST_JOBS = 256, REASON = 1024 };
 
 static const double LOOK_AGAIN = 1; /* seconds until a run that another process has is looked at again */
 
-/* A child's exit codes; the message of FAILED is in the run's file error.txt. */
+/* A child's exit codes; with FAILED it leaves its reason in memory that both see. */
 enum { ENDED, FAILED, TAKEN, STOPPED };
 
 enum state {
@@ -44,6 +45,7 @@ struct item {
 struct job {
     pid_t process; /* 0: none */
     int run;
+    char *reason; /* REASON bytes */
 };
 
 struct shop {
@@ -67,38 +69,40 @@ static const char *file_in(const char *directory, const char *name, char path[PL
     return path;
 }
 
-/* Whether this process now has the run. The lock is gone when the process is. */
-static bool take(const char *directory)
+/* Makes the run this process's, unless it is another's: *taken. The lock is gone when the process is. */
+static enum descent_status take(const char *directory, bool *taken)
 {
     char path[PLAN_PATH + 16];
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    enum descent_status status = descent_make_directories(directory);
+    if (status != DESCENT_OK)
+        return status;
     int file = open(file_in(directory, "lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    return file >= 0 && fcntl(file, F_SETLK, &lock) == 0;
-}
-
-static void write_error(const char *directory)
-{
-    char path[PLAN_PATH + 16];
-    struct descent_file file;
-    if (descent_file_create(&file, file_in(directory, "error.txt", path)) != DESCENT_OK)
-        return;
-    fprintf(file.stream, "%s\n", descent_error());
-    descent_file_commit(&file);
+    if (file < 0)
+        return descent_fail_errno("open", path, errno);
+    if (fcntl(file, F_SETLK, &lock) == 0)
+        return DESCENT_OK;
+    *taken = errno == EACCES || errno == EAGAIN;
+    return *taken ? DESCENT_OK : descent_fail_errno("lock", path, errno);
 }
 
 static int do_run(const struct shop *shop, const struct plan_run *run, const char *spec)
 {
     char path[PLAN_PATH], lock[PLAN_PATH + 16];
+    bool taken = false, done = false;
     struct record record;
     struct train_result result;
     const struct train_observer observer = {.wants_stop = launch_wants_stop};
     plan_path(shop->plan, run, shop->out, path);
-    if (descent_make_directories(path) != DESCENT_OK || !take(path))
+    enum descent_status status = take(path, &taken);
+    if (taken)
         return TAKEN;
-    enum descent_status status = record_read(path, &record); /* maybe another has just done it */
-    bool done = status == DESCENT_OK && record.state != RECORD_MISSING;
-    record_free(&record);
-    if (!done) {
+    if (status == DESCENT_OK) {
+        status = record_read(path, &record); /* maybe another has just done it */
+        done = status == DESCENT_OK && record.state != RECORD_MISSING;
+        record_free(&record);
+    }
+    if (status == DESCENT_OK && !done) {
         struct train_config config = plan_config(shop->plan, run, spec);
         config.out = path;
         config.set = shop->sets[run->task];
@@ -106,11 +110,8 @@ static int do_run(const struct shop *shop, const struct plan_run *run, const cha
         if (status == DESCENT_OK && result.outcome == TRAIN_INTERRUPTED)
             return STOPPED;
     }
-    if (status != DESCENT_OK && status != DESCENT_DIVERGED) {
-        write_error(path);
+    if (status != DESCENT_OK && status != DESCENT_DIVERGED)
         return FAILED;
-    }
-    unlink(file_in(path, "error.txt", lock));
     unlink(file_in(path, "lock", lock)); /* whoever has it open finds the run done */
     return ENDED;
 }
@@ -183,28 +184,27 @@ static enum descent_status begin(struct shop *shop, struct job *job, int i, cons
 #ifdef __linux__
         prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
-        _exit(getppid() == parent ? do_run(shop, &run, spec) : STOPPED);
+        int code = getppid() == parent ? do_run(shop, &run, spec) : STOPPED;
+        snprintf(job->reason, REASON, "%s", descent_error());
+        _exit(code);
     }
-    *job = (struct job){.process = process, .run = i};
+    job->process = process;
+    job->run = i;
     shop->item[i].state = RUNNING;
     return DESCENT_OK;
 }
 
-static void report_failure(struct shop *shop, int i, int code)
+static void report_failure(struct shop *shop, const struct job *job, int code)
 {
-    char path[PLAN_PATH], name[PLAN_PATH + 16], why[PLAN_PATH + 64], *text = NULL;
-    size_t size;
-    struct plan_run run = plan_run(shop->plan, i);
-    plan_path(shop->plan, &run, shop->out, path);
+    char path[PLAN_PATH], signal[100];
+    struct plan_run run = plan_run(shop->plan, job->run);
+    if (!shop->observer->failed)
+        return;
     if (WIFSIGNALED(code))
-        snprintf(why, sizeof why, "killed by signal %d (%s)", WTERMSIG(code), strsignal(WTERMSIG(code)));
-    else if (descent_file_read(file_in(path, "error.txt", name), 1 << 16, &text, &size) == DESCENT_OK)
-        snprintf(why, sizeof why, "%.*s", (int)strcspn(text, "\n"), text);
-    else
-        snprintf(why, sizeof why, "no reason was left in %s", name);
-    free(text);
-    if (shop->observer->failed)
-        shop->observer->failed(shop->observer->context, path, why);
+        snprintf(signal, sizeof signal, "killed by signal %d (%s)", WTERMSIG(code),
+                 strsignal(WTERMSIG(code)));
+    shop->observer->failed(shop->observer->context, plan_path(shop->plan, &run, shop->out, path),
+                           WIFSIGNALED(code) ? signal : job->reason);
 }
 
 static enum descent_status end(struct shop *shop, struct job *job, int code, bool stopping)
@@ -224,7 +224,7 @@ static enum descent_status end(struct shop *shop, struct job *job, int code, boo
     else if (!(WIFEXITED(code) && WEXITSTATUS(code) == STOPPED) && !stopping) {
         shop->item[i].state = BROKEN;
         shop->failed++;
-        report_failure(shop, i, code);
+        report_failure(shop, job, code);
     }
     return status;
 }
@@ -382,10 +382,14 @@ enum descent_status work(const struct plan *plan, const char *out, int jobs,
                         .jobs = jobs < MOST_JOBS ? jobs : MOST_JOBS,
                         .begin = descent_seconds()};
     *result = (struct work_result){0};
+    size_t shared = (size_t)shop.jobs * REASON;
+    char *reasons = mmap(NULL, shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     shop.item = calloc((size_t)shop.runs, sizeof *shop.item);
     shop.accuracy = malloc((size_t)shop.runs * sizeof *shop.accuracy);
     enum descent_status status = DESCENT_OK;
-    if (!shop.item || !shop.accuracy)
+    for (int i = 0; i < shop.jobs && reasons != MAP_FAILED; i++)
+        shop.job[i].reason = reasons + i * REASON;
+    if (!shop.item || !shop.accuracy || reasons == MAP_FAILED)
         status = descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     for (int i = 0; i < shop.runs && shop.accuracy; i++)
         shop.accuracy[i] = NAN;
@@ -394,6 +398,8 @@ enum descent_status work(const struct plan *plan, const char *out, int jobs,
     for (int i = 0; i < shop.runs && shop.item; i++)
         result->missing += shop.item[i].state != FINISHED && shop.item[i].state != BLOCKED;
     result->failed = shop.failed;
+    if (reasons != MAP_FAILED)
+        munmap(reasons, shared);
     free(shop.item);
     free(shop.accuracy);
     return status;
