@@ -2,6 +2,7 @@
 #include "data/array.h"
 #include "base/memory.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -142,15 +143,37 @@ static enum descent_status make_labels(const struct data_array *array, const cha
         if (!(value >= lowest && value - lowest < DATA_MAX_CLASSES && value == floor(value))) {
             free(*labels);
             *labels = NULL;
-            return descent_fail(
-                DESCENT_BAD_FORMAT,
-                "%s: label %zu is %.9g, expected whole numbers %d .. %d (regression targets "
-                "are not served)",
-                name, i, value, lowest, lowest + DATA_MAX_CLASSES - 1);
+            return descent_fail(DESCENT_BAD_FORMAT,
+                                "%s: label %zu is %.9g, expected whole numbers %d .. %d", name, i, value,
+                                lowest, lowest + DATA_MAX_CLASSES - 1);
         }
         (*labels)[i] = (int32_t)value - lowest;
     }
     return DESCENT_OK;
+}
+
+static enum descent_status make_targets(const struct data_array *array, const char *name, double **targets)
+{
+    *targets = malloc(array->size * sizeof **targets);
+    if (!*targets)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for %zu targets", name, array->size);
+    for (size_t i = 0; i < array->size; i++) {
+        double value = (*targets)[i] = value_at(array, i);
+        if (!(fabs(value) <= (double)FLT_MAX)) {
+            free(*targets);
+            *targets = NULL;
+            return descent_fail(DESCENT_BAD_FORMAT,
+                                "%s: target %zu is %g, expected finite numbers within +-%.3g", name, i,
+                                value, (double)FLT_MAX);
+        }
+    }
+    return DESCENT_OK;
+}
+
+/* Numbers a sample. */
+static uint64_t width_of(const struct data_array *labels)
+{
+    return labels->rank > 1 ? labels->shape[1] : 1;
 }
 
 static enum descent_status check_shapes(const struct data_array *images, const char *images_name,
@@ -183,12 +206,18 @@ enum descent_status data_source_of_arrays(struct data_array *images, const char 
                                           struct data_source **source)
 {
     int32_t *classes = NULL;
+    double *targets = NULL;
+    bool numbers = lowest == DATA_NUMBERS;
     *source = NULL;
     enum descent_status status = check_shapes(images, images_name, labels, labels_name);
     if (status == DESCENT_OK)
         status = make_pixels(images, images_name);
+    if (status == DESCENT_OK && numbers && width_of(labels) > DATA_MAX_TARGETS)
+        status = descent_fail(DESCENT_BAD_FORMAT, "%s: %" PRIu64 " targets a sample, expected at most %d",
+                              labels_name, width_of(labels), DATA_MAX_TARGETS);
     if (status == DESCENT_OK)
-        status = make_labels(labels, labels_name, lowest, &classes);
+        status = numbers ? make_targets(labels, labels_name, &targets)
+                         : make_labels(labels, labels_name, lowest, &classes);
     data_array_free(labels);
     if (status != DESCENT_OK) {
         data_array_free(images);
@@ -197,8 +226,14 @@ enum descent_status data_source_of_arrays(struct data_array *images, const char 
     int height = images->rank > 2 ? (int)images->shape[1] : 1,
         width = (int)images->shape[images->rank > 2 ? 2 : 1],
         channels = images->rank > 3 ? (int)images->shape[3] : 1;
+    if (numbers)
+        classes = calloc((size_t)images->shape[0], sizeof *classes);
     *source =
         data_source_in_memory((int64_t)images->shape[0], height, width, channels, images->bytes, classes);
     images->bytes = NULL; /* the source's now */
+    if (*source && numbers)
+        data_source_add_targets(*source, targets, (int)width_of(labels));
+    else
+        free(targets);
     return *source ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }

@@ -42,11 +42,14 @@ struct data_array {
 enum descent_status data_array_read(struct data_stream *stream, struct data_array *array);
 void data_array_free(struct data_array *array);
 
-/* Makes a source of images and their labels, read from files of these names. Images of rank 2 are count x
- * width, of rank 3 count x height x width, of rank 4 count x height x width x channels; their values are
- * whole numbers 0 .. 255, or fractions of 255 in 0 .. 1 as floating-point pictures hold them: whatever one
- * byte keeps without loss. Labels are whole numbers, of rank 1, or of rank 2 where the first column
- * counts; they and `lowest` make classes from 0. Both arrays are freed or taken over. */
+/* Makes a source of images and their labels, or targets, read from files of these names. Images of rank 2
+ * are count x width, of rank 3 count x height x width, of rank 4 count x height x width x channels; their
+ * values are whole numbers 0 .. 255, or fractions of 255 in 0 .. 1 as floating-point pictures hold them:
+ * whatever one byte keeps without loss. Labels are whole numbers, of rank 1, or of rank 2 where the first
+ * column counts; they and `lowest` make classes from 0. Where `lowest` is DATA_NUMBERS they are targets
+ * instead, any numbers of float32's range, of rank 2 several a sample. Both arrays are freed or taken over.
+ */
+enum { DATA_NUMBERS = -1 };
 enum descent_status data_source_of_arrays(struct data_array *images, const char *images_name,
                                           struct data_array *labels, const char *labels_name, int lowest,
                                           struct data_source **source);

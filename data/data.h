@@ -28,7 +28,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DATA_MAX_CHANNELS = 4, DATA_MAX_CLASSES = 1000 };
+enum { DATA_MAX_CHANNELS = 4, DATA_MAX_CLASSES = 1000, DATA_MAX_TARGETS = 1000 };
 
 /* A data set: a training and a test part of images of one size, with their labels. */
 struct data_set;
@@ -45,14 +45,14 @@ struct data_set;
  *     IDX files       train-images-idx3-ubyte and three more, as MNIST, Fashion-MNIST, KMNIST, QMNIST and
  *                     EMNIST come, of any element type, 1 to 4 dimensions, spelled with -idx3- or .idx3-
  *     CIFAR           cifar-10-batches-bin or cifar-100-binary, or their .tar.gz as it is
- *     .npy files      x_train.npy, y_train.npy, x_test.npy, y_test.npy
+ *     .npy files      x_train.npy, y_train.npy, x_test.npy, y_test.npy; y: classes, or numbers to predict
  *     pictures        CLASS/NAME.png, .jpg or .bmp, in train/ and test/ or split here
  *
  * Options of a format follow a colon: "photos:size=64,gray", "cifar-100:labels=coarse"; data_format lists
  * them. A path that exists is taken as it is, colon and all. Samples stay bytes, 1 a pixel and channel;
- * values that a byte does not keep are refused, and so are regression targets. DESCENT_NOT_FOUND lists the
- * places searched; DESCENT_BAD_FORMAT and DESCENT_MISMATCH name the file, what it holds and what was
- * expected. On failure *set is NULL.
+ * values that a byte does not keep are refused. DESCENT_NOT_FOUND lists the places searched;
+ * DESCENT_BAD_FORMAT and DESCENT_MISMATCH name the file, what it holds and what was expected. On failure
+ * *set is NULL.
  *
  * The classes of a directory that is named like a known data set are that set's; other sets have as many
  * classes as their largest label says, at most DATA_MAX_CLASSES. */
@@ -78,7 +78,10 @@ struct data_info {
     const char *name; /* of the directory it came from: "fashion-mnist" */
     const char *path; /* where it was found */
     int channels, height, width;
-    int classes;
+    int classes; /* 1 where targets are numbers: all samples are of it */
+    int targets; /* numbers to predict, of each sample; 0: its class */
+    /* `targets` of each, over the training part; a deviation of 0 is reported as 0 and normalized as 1. */
+    const double *target_mean, *target_deviation;
     int64_t train_count, test_count;
     const char *const *class_names; /* `classes` of them: "sneaker", or "7" where nobody named them */
     /* Per channel, over every pixel of the training part scaled to 0 .. 1; a deviation of 0 is reported as
@@ -220,7 +223,9 @@ void data_loader_start(struct data_loader *loader, int64_t epoch);
 struct data_batch {
     const float *x; /* n x height x width x channels, (pixel / 255 - mean) / deviation of its channel */
     const int32_t *labels; /* n; of a mixed image, the class with the larger share */
-    const float *targets;  /* n x classes, each row adds up to 1; NULL unless data_loader_mixes */
+    /* What is to be predicted where it is not just a class: of mixed images n x classes, each row adds up
+     * to 1; of a set with targets n x targets, (number - target_mean) / target_deviation. Else NULL. */
+    const float *targets;
     int n;
 };
 

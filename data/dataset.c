@@ -145,7 +145,8 @@ static enum descent_status name_set(const char *path, struct data_parts *parts, 
     const char *slash = real ? strrchr(real, '/') : NULL;
     const char *name = parts->name ? parts->name : slash && slash[1] ? slash + 1 : path;
     const struct data_known *known = data_find_known(name);
-    if (known && !parts->class_names && (!parts->classes || parts->classes == known->classes)) {
+    if (known && !parts->class_names && !parts->train->targets &&
+        (!parts->classes || parts->classes == known->classes)) {
         parts->classes = known->classes;
         parts->class_names = known->class_names;
     }
@@ -201,7 +202,8 @@ static enum descent_status check_labels(const struct data_set *set, const char *
 static enum descent_status name_classes(struct data_set *set)
 {
     struct data_info *info = &set->info;
-    info->class_names = set->parts.class_names;
+    static const char *const all[] = {"all"};
+    info->class_names = info->targets ? all : set->parts.class_names;
     if (info->class_names)
         return DESCENT_OK;
     const char **names = descent_arena_alloc(set->parts.arena, (size_t)info->classes * sizeof *names);
@@ -267,6 +269,26 @@ static enum descent_status measure(struct data_set *set)
     return DESCENT_OK;
 }
 
+/* Mean and deviation of each target. */
+static enum descent_status measure_targets(struct data_set *set)
+{
+    const struct data_source *train = set->train;
+    int targets = set->info.targets = train->target_count;
+    double *mean = descent_arena_alloc(set->parts.arena, 2 * (size_t)targets * sizeof *mean);
+    double *deviation = mean ? mean + targets : NULL;
+    if (!mean)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "%s: no memory for its targets", set->info.path);
+    for (int64_t i = 0; i < train->count * targets; i++)
+        mean[i % targets] += train->targets[i] / (double)train->count;
+    for (int64_t i = 0; i < train->count * targets; i++)
+        deviation[i % targets] += pow(train->targets[i] - mean[i % targets], 2) / (double)train->count;
+    for (int k = 0; k < targets; k++)
+        deviation[k] = sqrt(deviation[k]);
+    set->info.target_mean = mean;
+    set->info.target_deviation = deviation;
+    return DESCENT_OK;
+}
+
 static enum descent_status complete(struct data_set *set)
 {
     const struct data_source *train = set->train, *test = set->test;
@@ -275,9 +297,15 @@ static enum descent_status complete(struct data_set *set)
                             "%s: training images are %d x %d x %d, test images %d x %d x %d",
                             set->info.path, train->height, train->width, train->channels, test->height,
                             test->width, test->channels);
+    if (train->target_count != test->target_count)
+        return descent_fail(DESCENT_MISMATCH,
+                            "%s: training samples have %d target numbers, test samples %d (0: a class)",
+                            set->info.path, train->target_count, test->target_count);
     enum descent_status status = check_labels(set, "training", train, &set->info.classes);
     if (status == DESCENT_OK)
         status = check_labels(set, "test", test, &set->info.classes);
+    if (status == DESCENT_OK && train->targets)
+        status = measure_targets(set);
     if (status == DESCENT_OK)
         status = name_classes(set);
     return status == DESCENT_OK ? measure(set) : status;

@@ -21,7 +21,7 @@ struct slot {
     int64_t batch;   /* which is in it, -1: none */
     float *x;        /* capacity x sample */
     int32_t *labels; /* capacity */
-    float *targets;  /* options.batch x classes, or NULL */
+    float *targets;  /* capacity x loader->targets, or NULL */
     int n;
     enum descent_status status; /* and what went wrong: messages are kept per thread */
     char message[1024];
@@ -43,6 +43,7 @@ struct data_loader {
     struct data_loader_options options;
     struct data_augment *augment; /* NULL: none */
     bool mixes;
+    int targets;   /* numbers a sample, 0: none */
     size_t sample; /* numbers, or bytes, of one */
     uint8_t mean[DATA_MAX_CHANNELS];
     int64_t epoch, batches, position;
@@ -131,14 +132,28 @@ static enum descent_status prepare(const struct data_loader *loader, int64_t pla
     return DESCENT_OK;
 }
 
+/* What is to be predicted of a sample: its numbers, normalized, or a 1 at its class. */
+static void fill_targets(const struct data_loader *loader, uint32_t sample, float *row)
+{
+    const struct data_info *info = &loader->view->set->info;
+    const struct data_source *source = loader->view->source;
+    for (int k = 0; k < loader->targets; k++) {
+        if (info->targets > 0) {
+            double deviation = info->target_deviation[k] > 0 ? info->target_deviation[k] : 1;
+            double number = source->targets[(int64_t)sample * info->targets + k];
+            row[k] = (float)((number - info->target_mean[k]) / deviation);
+        } else {
+            row[k] = source->labels[sample] == k;
+        }
+    }
+}
+
 /* Each image of the batch with its successor in the epoch, which is why there is one more than n. So a
  * mixture does not depend on where batches begin. Its random numbers are the second half of the sample's.
  */
 static void mix(const struct data_loader *loader, int64_t first, struct slot *slot)
 {
     const struct data_source *source = loader->view->source;
-    int64_t classes = loader->view->set->info.classes;
-    memset(slot->targets, 0, (size_t)(slot->n * classes) * sizeof *slot->targets);
     for (int64_t i = 0; i < slot->n; i++) {
         struct data_mixture mixture = {.height = source->height,
                                        .width = source->width,
@@ -148,8 +163,9 @@ static void mix(const struct data_loader *loader, int64_t first, struct slot *sl
                                        .random = random_of(loader, loader->epoch, first + i)};
         mixture.random.next += 1u << 31;
         double share = data_augment_mix(loader->augment, &mixture);
-        slot->targets[i * classes + slot->labels[i]] += (float)share;
-        slot->targets[i * classes + slot->labels[i + 1]] += (float)(1 - share);
+        float *target = slot->targets + i * loader->targets, *other = target + loader->targets;
+        for (int k = 0; k < loader->targets; k++)
+            target[k] = (float)share * target[k] + (float)(1 - share) * other[k];
         if (share < 0.5)
             slot->labels[i] = slot->labels[i + 1];
     }
@@ -163,7 +179,10 @@ static void fill(const struct data_loader *loader, int64_t batch, const struct s
     slot->n = left < loader->options.batch ? (int)left : loader->options.batch;
     for (int i = 0; i < slot->n + loader->mixes && status == DESCENT_OK; i++) {
         int64_t place = (first + i) % count;
-        slot->labels[i] = loader->view->source->labels[loader->order.order[place]];
+        uint32_t sample = loader->order.order[place];
+        slot->labels[i] = loader->view->source->labels[sample];
+        if (loader->targets > 0)
+            fill_targets(loader, sample, slot->targets + (int64_t)i * loader->targets);
         status = prepare(loader, place, scratch, slot->x + (size_t)i * loader->sample);
     }
     if (status == DESCENT_OK && loader->mixes)
@@ -252,7 +271,7 @@ static void free_scratch(struct scratch *scratch)
 /* A slot for each worker, and one for the batch that the caller has. */
 static bool allocate_slots(struct data_loader *loader)
 {
-    int64_t count = loader->view->count, classes = loader->view->set->info.classes;
+    int64_t count = loader->view->count;
     size_t batch = (size_t)(loader->options.batch < count ? loader->options.batch : count), bytes;
     size_t capacity = batch + loader->mixes;
     int wanted = loader->options.workers + 1;
@@ -263,8 +282,9 @@ static bool allocate_slots(struct data_loader *loader)
         struct slot *slot = &loader->slot[loader->slots];
         slot->x = descent_alloc(bytes);
         slot->labels = descent_alloc(capacity * sizeof *slot->labels);
-        slot->targets = loader->mixes ? descent_alloc(batch * (size_t)classes * sizeof(float)) : NULL;
-        if (!slot->x || !slot->labels || (loader->mixes && !slot->targets)) {
+        if (loader->targets > 0)
+            slot->targets = descent_alloc(capacity * (size_t)loader->targets * sizeof(float));
+        if (!slot->x || !slot->labels || (loader->targets > 0 && !slot->targets)) {
             loader->slots++;
             return false;
         }
@@ -331,6 +351,7 @@ static enum descent_status set_up(struct data_loader *loader)
     if (options->augment && !(loader->augment = data_augment_new(options->augment, info)))
         return DESCENT_BAD_ARGUMENT;
     loader->mixes = loader->augment && data_augment_mixes(loader->augment);
+    loader->targets = info->targets > 0 ? info->targets : loader->mixes ? info->classes : 0;
     loader->options.augment = NULL; /* the caller's string, read */
     if (!allocate(loader))
         return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory for batches of %d samples", options->batch);

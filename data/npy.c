@@ -169,16 +169,35 @@ static enum descent_status read_file(struct data_parts *parts, const char *direc
     return status;
 }
 
-static enum descent_status open_part(struct data_parts *parts, const char *directory,
+enum { BY_TYPE, CLASSES, NUMBERS }; /* the option `targets` */
+
+static const struct descent_option options[] = {
+    {.name = "targets",
+     .type = DESCENT_OPTION_CHOICE,
+     .choices = "type|classes|numbers",
+     .initial = "type",
+     .help = "what y holds; type: classes where it is of integers, numbers to predict where it is not"},
+};
+
+static bool is_real(const struct data_array *array)
+{
+    return array->element == DATA_F32 || array->element == DATA_F64;
+}
+
+static enum descent_status open_part(struct data_parts *parts, const struct data_request *request,
                                      const char *const names[2], struct data_source **source)
 {
+    const char *directory = request->path;
+    int targets = (int)request->options[0].number;
     struct data_array images = {0}, labels = {0};
     char images_path[PATH_MAX], labels_path[PATH_MAX];
     enum descent_status status = read_file(parts, directory, names[0], false, &images, images_path);
     if (status == DESCENT_OK)
         status = read_file(parts, directory, names[1], true, &labels, labels_path);
     if (status == DESCENT_OK)
-        return data_source_of_arrays(&images, images_path, &labels, labels_path, 0, source);
+        return data_source_of_arrays(
+            &images, images_path, &labels, labels_path,
+            targets == NUMBERS || (targets == BY_TYPE && is_real(&labels)) ? DATA_NUMBERS : 0, source);
     data_array_free(&images);
     data_array_free(&labels);
     return status;
@@ -192,13 +211,15 @@ static bool recognize(const char *path)
 static enum descent_status open_directory(const struct data_request *request, struct data_parts *parts)
 {
     const char *const *names = namings[find_naming(request->path)];
-    enum descent_status status = open_part(parts, request->path, names, &parts->train);
-    return status == DESCENT_OK ? open_part(parts, request->path, names + 2, &parts->test) : status;
+    enum descent_status status = open_part(parts, request, names, &parts->train);
+    return status == DESCENT_OK ? open_part(parts, request, names + 2, &parts->test) : status;
 }
 
 const struct data_format data_format_npy = {
     .info = {.name = "npy",
-             .summary = "a directory of NumPy arrays x_train.npy, y_train.npy, x_test.npy and y_test.npy"},
+             .summary = "a directory of NumPy arrays x_train.npy, y_train.npy, x_test.npy and y_test.npy",
+             .options = options,
+             .option_count = sizeof options / sizeof *options},
     .recognize = recognize,
     .open = open_directory,
 };

@@ -9,6 +9,7 @@ struct in_memory {
     struct data_source base;
     uint8_t *bytes;
     int32_t *labels;
+    double *targets;
 };
 
 static enum descent_status read_in_memory(const struct data_source *source, int64_t i, uint8_t *bytes)
@@ -23,6 +24,7 @@ static void free_in_memory(struct data_source *source)
     struct in_memory *memory = (struct in_memory *)source;
     free(memory->bytes);
     free(memory->labels);
+    free(memory->targets);
     free(memory);
 }
 
@@ -49,6 +51,13 @@ struct data_source *data_source_in_memory(int64_t count, int height, int width, 
         .labels = labels,
     };
     return &memory->base;
+}
+
+void data_source_add_targets(struct data_source *source, double *targets, int target_count)
+{
+    ((struct in_memory *)source)->targets = targets;
+    source->targets = targets;
+    source->target_count = target_count;
 }
 
 bool data_source_is_in_memory(const struct data_source *source)

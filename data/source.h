@@ -20,7 +20,9 @@ enum { DATA_MAX_SIDE = 16384 };
 struct data_source {
     int64_t count;
     int height, width, channels;
-    const int32_t *labels; /* `count` classes */
+    const int32_t *labels; /* `count` classes; all 0 where targets are numbers ... */
+    const double *targets; /* ... then count x target_count of them, finite in float32; else NULL */
+    int target_count;
 
     /* Copies sample i to `bytes`, height x width x channels. Any number of threads may call it at once; it
      * may wait for a disk or a decoder, so that several threads are faster than one. */
@@ -43,6 +45,10 @@ static inline void data_source_free(struct data_source *source)
  * are the source's from here on, also on failure: NULL when out of memory. */
 struct data_source *data_source_in_memory(int64_t count, int height, int width, int channels,
                                           uint8_t *bytes, int32_t *labels);
+
+/* Gives a source in memory numbers to predict in place of classes: count x target_count of them, from
+ * malloc and the source's from here on. */
+void data_source_add_targets(struct data_source *source, double *targets, int target_count);
 
 bool data_source_is_in_memory(const struct data_source *source);
 

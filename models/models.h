@@ -9,7 +9,8 @@ struct model {
     const char *name, *summary, *paper;
     const struct descent_option *options;
     int option_count;
-    /* Builds the network on x and returns logits, `classes` x 1 x 1. values: one for each option. */
+    /* Builds the network on x and returns logits, `classes` x 1 x 1 (or as many predictions, where the
+     * loss is one of numbers). values: one for each option. */
     nn_node *(*build)(nn_node *x, int classes, const struct descent_value *values);
 };
 

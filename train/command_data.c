@@ -130,6 +130,16 @@ static enum descent_status print_classes(const struct data_set *set)
     return status;
 }
 
+static void print_targets(const struct data_info *info)
+{
+    enum { SHOWN = 10 };
+    for (int i = 0; i < info->targets && i < SHOWN; i++)
+        printf("%-11s %d: mean %.6g, deviation %.6g in the training part\n", i == 0 ? "targets" : "", i,
+               info->target_mean[i], info->target_deviation[i]);
+    if (info->targets > SHOWN)
+        printf("%-11s and %d more\n", "", info->targets - SHOWN);
+}
+
 static enum descent_status print_duplicates(const struct data_set *set)
 {
     struct data_duplicates found;
@@ -158,7 +168,10 @@ static enum descent_status show(const struct data_set *set, const struct request
         return status;
     print_set(info);
     print_files(info);
-    status = print_classes(set);
+    if (info->targets > 0)
+        print_targets(info);
+    else
+        status = print_classes(set);
     if (status == DESCENT_OK)
         status = print_duplicates(set);
     if (status == DESCENT_OK && !request->no_sheet)

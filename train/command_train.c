@@ -11,6 +11,10 @@ static const char usage[] = "usage: train [OPTIONS]               train a networ
 static const char introduction[] =
     "\n"
     "Trains a network on labeled images, shows how it learns, and writes what came out to a directory.\n"
+    "Where the data set has numbers to predict instead of classes (.npy pairs), the loss is their mean "
+    "squared\n"
+    "error, each normalized by its mean and deviation in the training set, and R^2 takes the place of "
+    "accuracy.\n"
     "\n"
     "Examples:\n"
     "  train --data fashion-mnist --model lenet5 --optimizer adam:lr=1e-3 --epochs 5 --out runs/a\n"

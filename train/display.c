@@ -44,15 +44,18 @@ static void print_data(FILE *stream, const struct train_start *start)
         fprintf(stream, ", %lld validation", (long long)start->validation_count);
     if (!start->config->no_test)
         fprintf(stream, " and %lld test", (long long)start->test_count);
-    fprintf(stream, " images, %dx%dx%d, %d classes\n", data->channels, data->height, data->width,
-            data->classes);
+    fprintf(stream, " images, %dx%dx%d, ", data->channels, data->height, data->width);
+    if (data->targets > 0)
+        fprintf(stream, "%d number%s to predict from each\n", data->targets, data->targets > 1 ? "s" : "");
+    else
+        fprintf(stream, "%d classes\n", data->classes);
     fprintf(stream, "           normalized by the training set: mean");
     for (int i = 0; i < data->channels; i++)
         fprintf(stream, " %.4f", (double)data->mean[i]);
     fprintf(stream, ", deviation");
     for (int i = 0; i < data->channels; i++)
         fprintf(stream, " %.4f", (double)data->deviation[i]);
-    fputc('\n', stream);
+    fprintf(stream, "%s\n", data->targets > 0 ? "; targets likewise" : "");
     int recognized = 0;
     for (int i = 0; i < data->file_count; i++)
         recognized += data->files[i].recognized != NULL;
@@ -188,6 +191,7 @@ static void started(void *context, const struct train_start *start)
     display->config = start->config;
     display->steps = start->steps;
     display->epochs = start->epochs;
+    display->numbers = start->data->targets > 0;
     display->steps_per_epoch = start->steps_per_epoch;
     snprintf(display->out, sizeof display->out, "%s", start->out ? start->out : "");
     print_data(stream, start);
@@ -208,6 +212,16 @@ static void started(void *context, const struct train_start *start)
 
 /* ---- Meanwhile ---- */
 
+/* "accuracy 91.25 %", "R^2 0.9125" */
+static const char *accuracy(const struct display *display, double fraction, char text[32])
+{
+    if (display->numbers)
+        snprintf(text, 32, "R^2 %.4f", fraction);
+    else
+        snprintf(text, 32, "accuracy %.2f %%", 100 * fraction);
+    return text;
+}
+
 static void stepped(void *context, const struct train_step *step)
 {
     struct display *display = context;
@@ -215,11 +229,10 @@ static void stepped(void *context, const struct train_step *step)
     if (!display->live || !progress_is_due(&display->shown))
         return;
     double done = (double)step->step / (double)display->steps;
-    char line[256], left[24];
-    snprintf(line, sizeof line,
-             "epoch %d/%d  %lld/%lld  loss %.4f  accuracy %.2f %%  %s left  %.0f images/s", step->epoch,
-             display->epochs, (long long)step->step, (long long)display->steps, step->epoch_loss,
-             100 * step->epoch_accuracy,
+    char line[256], left[24], text[32];
+    snprintf(line, sizeof line, "epoch %d/%d  %lld/%lld  loss %.4f  %s  %s left  %.0f images/s",
+             step->epoch, display->epochs, (long long)step->step, (long long)display->steps,
+             step->epoch_loss, accuracy(display, step->epoch_accuracy, text),
              progress_duration((now - display->begin) * (1 - done) / done, left), step->images_per_second);
     progress_rewrite(display->stream, line);
 }
@@ -236,10 +249,11 @@ static void evaluated(void *context, const struct train_evaluation *evaluation)
 {
     struct display *display = context;
     const char *part = evaluation->validated ? "validation" : "test";
+    char text[32];
     end_line(display);
-    fprintf(display->stream, "step %lld, epoch %.2f  %s loss %.4f  %s accuracy %.2f %%\n",
-            (long long)evaluation->step, evaluation->epoch, part, evaluation->held_out.loss, part,
-            100 * evaluation->held_out.accuracy);
+    fprintf(display->stream, "step %lld, epoch %.2f  %s loss %.4f  %s %s\n", (long long)evaluation->step,
+            evaluation->epoch, part, evaluation->held_out.loss, part,
+            accuracy(display, evaluation->held_out.accuracy, text));
     fflush(display->stream);
 }
 
@@ -248,12 +262,12 @@ static void epoch_ended(void *context, const struct train_epoch *epoch)
     struct display *display = context;
     const char *bold = display->color ? "\033[1m" : "", *plain = display->color ? "\033[0m" : "";
     const char *part = epoch->validated ? "validation" : "test";
+    char train[32], held_out[32];
     end_line(display);
-    fprintf(display->stream,
-            "epoch %d/%d  loss %.4f  accuracy %.2f %%  %s loss %.4f  %s%s accuracy %.2f %%%s  %.1f s  %.0f "
-            "images/s\n",
-            epoch->epoch, display->epochs, epoch->train.loss, 100 * epoch->train.accuracy, part,
-            epoch->held_out.loss, bold, part, 100 * epoch->held_out.accuracy, plain, epoch->seconds,
+    fprintf(display->stream, "epoch %d/%d  loss %.4f  %s  %s loss %.4f  %s%s %s%s  %.1f s  %.0f images/s\n",
+            epoch->epoch, display->epochs, epoch->train.loss,
+            accuracy(display, epoch->train.accuracy, train), part, epoch->held_out.loss, bold, part,
+            accuracy(display, epoch->held_out.accuracy, held_out), plain, epoch->seconds,
             epoch->images_per_second);
     fflush(display->stream);
 }
@@ -262,6 +276,7 @@ static void ended(void *context, const struct train_result *result)
 {
     struct display *display = context;
     const char *bold = display->color ? "\033[1m" : "", *plain = display->color ? "\033[0m" : "";
+    char text[32];
     end_line(display);
     if (result->outcome == TRAIN_INTERRUPTED)
         fprintf(display->stream, "interrupted after step %lld\n", (long long)result->steps);
@@ -271,10 +286,9 @@ static void ended(void *context, const struct train_result *result)
         fprintf(display->stream, "%lld steps in %.1f s of training; the test set was not read\n",
                 (long long)result->steps, result->seconds);
     else
-        fprintf(display->stream,
-                "%stest accuracy %.2f %%%s, loss %.4f, after %lld steps in %.1f s of training\n", bold,
-                100 * result->test.accuracy, plain, result->test.loss, (long long)result->steps,
-                result->seconds);
+        fprintf(display->stream, "%stest %s%s, loss %.4f, after %lld steps in %.1f s of training\n", bold,
+                accuracy(display, result->test.accuracy, text), plain, result->test.loss,
+                (long long)result->steps, result->seconds);
     if (result->skipped > 0)
         fprintf(display->stream, "%lld steps were skipped: their gradients were not finite\n",
                 (long long)result->skipped);

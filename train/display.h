@@ -14,6 +14,7 @@ struct display {
     const struct train_config *config;
     int64_t steps, steps_per_epoch;
     int epochs;
+    bool numbers;        /* are predicted, not classes */
     double begin, shown; /* seconds of the clock: start of training, last update of the live line */
     char out[256];       /* the run directory, "" for none */
 };

@@ -25,7 +25,8 @@ struct run {
     struct data_view *train, *validation, *test; /* the last two: NULL if there is no such part */
     struct data_loader *train_loader, *validation_loader, *test_loader;
     nn_graph *graph;
-    nn_node *input, *labels, *targets, *logits; /* targets: of mixed images, or NULL */
+    nn_node *input, *output;
+    nn_node *labels, *targets; /* targets: of mixed images, or numbers to predict, then without labels */
     nn_plan *train_plan, *eval_plan;
     struct optim *optim;
     struct objective *objective;      /* where the optimizer needs more than gradients, or NULL ... */
@@ -47,7 +48,8 @@ struct run {
 /* Sums over samples, of which the means are reported. */
 struct tally {
     double loss;
-    int64_t correct, samples;
+    double wrong, most; /* samples, or squared distances: accuracy is 1 - wrong / most */
+    int64_t samples;
 };
 
 /* ---- Setting up ---- */
@@ -143,8 +145,32 @@ static enum descent_status freeze(struct run *run)
     return DESCENT_OK;
 }
 
-/* The network with its two plans. Evaluation leaves label smoothing out, so that losses compare between
- * runs. */
+/* Evaluation leaves label smoothing out, so that losses compare between runs. */
+static enum descent_status build_losses(struct run *run, nn_node **train_loss, nn_node **eval_loss)
+{
+    const struct train_config *config = run->config;
+    const struct data_info *data = run->start.data;
+    bool mixes = data_loader_mixes(run->train_loader);
+    if (data->targets > 0) {
+        if (config->label_smoothing > 0)
+            return descent_fail(DESCENT_BAD_ARGUMENT,
+                                "--label-smoothing %g: the targets of %s are numbers, not classes",
+                                config->label_smoothing, data->path);
+        run->targets = nn_input(run->graph, data->targets, 1, 1);
+        *train_loss = *eval_loss = nn_mean_squared_error(run->output, run->targets);
+        return DESCENT_OK;
+    }
+    run->labels = nn_labels(run->graph, data->classes);
+    *train_loss = *eval_loss = nn_softmax_cross_entropy(run->output, run->labels);
+    if (mixes)
+        run->targets = nn_input(run->graph, data->classes, 1, 1);
+    if (config->label_smoothing > 0 || mixes)
+        *train_loss = nn_softmax_cross_entropy(run->output, mixes ? run->targets : run->labels,
+                                               .label_smoothing = config->label_smoothing);
+    return DESCENT_OK;
+}
+
+/* The network with its two plans. */
 static enum descent_status build_network(struct run *run)
 {
     const struct train_config *config = run->config;
@@ -153,26 +179,22 @@ static enum descent_status build_network(struct run *run)
     if (!run->graph)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     run->input = nn_input(run->graph, data->channels, data->height, data->width);
-    run->logits = model_build(config->model, run->input, data->classes);
-    if (!run->logits)
+    run->output = model_build(config->model, run->input, data->targets > 0 ? data->targets : data->classes);
+    if (!run->output)
         return DESCENT_BAD_ARGUMENT;
     for (struct nn_layer_info layer; nn_layer(run->graph, run->start.layers, &layer);)
         run->start.layers++;
-    run->labels = nn_labels(run->graph, data->classes);
-    nn_node *eval_loss = nn_softmax_cross_entropy(run->logits, run->labels), *train_loss = eval_loss;
-    if (data_loader_mixes(run->train_loader))
-        run->targets = nn_input(run->graph, data->classes, 1, 1);
-    if (config->label_smoothing > 0 || run->targets)
-        train_loss = nn_softmax_cross_entropy(run->logits, run->targets ? run->targets : run->labels,
-                                              .label_smoothing = config->label_smoothing);
-    enum descent_status status = freeze(run);
+    nn_node *train_loss = NULL, *eval_loss = NULL;
+    enum descent_status status = build_losses(run, &train_loss, &eval_loss);
+    if (status == DESCENT_OK)
+        status = freeze(run);
     if (status != DESCENT_OK)
         return status;
-    run->train_plan = nn_compile(run->graph, .output = run->logits, .loss = train_loss,
+    run->train_plan = nn_compile(run->graph, .output = run->output, .loss = train_loss,
                                  .batch = run->start.micro_batch, .training = true, .pool = run->pool);
     if (!run->train_plan)
         return descent_fail_in(DESCENT_BAD_ARGUMENT, "model %s", config->model);
-    run->eval_plan = nn_compile(run->graph, .output = run->logits, .loss = eval_loss,
+    run->eval_plan = nn_compile(run->graph, .output = run->output, .loss = eval_loss,
                                 .batch = config->eval_batch, .pool = run->pool);
     if (!run->eval_plan)
         return descent_fail_in(DESCENT_OUT_OF_MEMORY, "model %s", config->model);
@@ -236,7 +258,8 @@ static enum descent_status set_schedule(struct run *run)
 static void feed(struct run *run, nn_plan *plan, const struct data_batch *batch)
 {
     nn_feed(plan, run->input, batch->x);
-    nn_feed(plan, run->labels, batch->labels);
+    if (run->labels)
+        nn_feed(plan, run->labels, batch->labels);
     if (batch->targets)
         nn_feed(plan, run->targets, batch->targets);
 }
@@ -267,8 +290,9 @@ static enum descent_status set_objective(struct run *run)
     const struct train_start *start = &run->start;
     const struct objective_options options = {.graph = run->graph,
                                               .plan = run->train_plan,
-                                              .output = run->logits,
-                                              .loss = OBJECTIVE_SOFTMAX,
+                                              .output = run->output,
+                                              .loss = start->data->targets > 0 ? OBJECTIVE_SQUARED
+                                                                               : OBJECTIVE_SOFTMAX,
                                               .batch = start->micro_batch,
                                               .seed = run->config->seed,
                                               .needs = optim_needs(run->optim),
@@ -345,6 +369,18 @@ static void tear_down(struct run *run)
 
 /* ---- Passes ---- */
 
+/* How wrong the outputs of a batch are, and would be that know nothing but the mean. */
+static void add_distances(const nn_plan *plan, const nn_node *output, const float *targets, int64_t count,
+                          struct tally *tally)
+{
+    const float *y = nn_value(plan, output);
+    for (int64_t k = 0; k < count; k++) {
+        double target = (double)targets[k], error = (double)y[k] - target;
+        tally->wrong += error * error;
+        tally->most += target * target;
+    }
+}
+
 /* The loader's next batch through a plan, added to the tally. *n: its samples, 0 at the end of the epoch.
  */
 static enum descent_status forward(struct run *run, nn_plan *plan, struct data_loader *loader,
@@ -359,16 +395,20 @@ static enum descent_status forward(struct run *run, nn_plan *plan, struct data_l
     if (status != DESCENT_OK)
         return status;
     tally->loss += nn_loss(plan) * *n;
-    tally->correct += nn_count_correct(plan, run->logits, batch.labels, *n);
     tally->samples += *n;
+    if (run->start.data->targets > 0) {
+        add_distances(plan, run->output, batch.targets, (int64_t)*n * run->start.data->targets, tally);
+    } else {
+        tally->wrong += *n - nn_count_correct(plan, run->output, batch.labels, *n);
+        tally->most += *n;
+    }
     return DESCENT_OK;
 }
 
 static struct train_score score(const struct tally *tally)
 {
-    double samples = (double)tally->samples;
-    return (struct train_score){.loss = tally->loss / samples,
-                                .accuracy = (double)tally->correct / samples};
+    return (struct train_score){.loss = tally->loss / (double)tally->samples,
+                                .accuracy = (tally->most - tally->wrong) / tally->most};
 }
 
 static enum descent_status evaluate(struct run *run, struct data_loader *loader, struct train_score *result)
@@ -530,7 +570,8 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
     if (status != DESCENT_OK)
         return status;
     epoch->loss += tally.loss;
-    epoch->correct += tally.correct;
+    epoch->wrong += tally.wrong;
+    epoch->most += tally.most;
     epoch->samples += tally.samples;
 
     if (run->objective)

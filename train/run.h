@@ -79,7 +79,10 @@ struct train_step {
 };
 
 struct train_score {
-    double loss, accuracy; /* accuracy: a fraction */
+    double loss;
+    /* The fraction of samples whose class is right; where targets are numbers, R^2: the fraction of their
+     * squared distances from the training set's mean that predicting them takes away. */
+    double accuracy;
 };
 
 /* Between epochs or at their ends: see train_config's evaluations. */

@@ -23,7 +23,7 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
-enum { METADATA = 8 };
+enum { METADATA = 9 };
 
 struct rundir {
     char path[PATH_MAX];
@@ -31,6 +31,7 @@ struct rundir {
     struct descent_arena *arena;                /* of the metadata's values */
     struct descent_metadata metadata[METADATA]; /* of the model */
     int metadata_count;
+    const char *accuracy; /* what that is called in metrics.jsonl */
 };
 
 static const char *file_in(const struct rundir *rundir, const char *name, char path[PATH_MAX + 32])
@@ -132,6 +133,14 @@ static struct descent_json *numbers(const float *number, int count)
     return json;
 }
 
+static struct descent_json *doubles(const double *number, int count)
+{
+    struct descent_json *json = descent_json_array();
+    for (int i = 0; i < count; i++)
+        descent_json_add_number(json, number[i]);
+    return json;
+}
+
 static struct descent_json *class_names(const struct data_info *data)
 {
     struct descent_json *json = descent_json_array();
@@ -169,7 +178,13 @@ static struct descent_json *data_json(const struct train_start *start)
     descent_json_set_integer(json, "width", data->width);
     descent_json_set(json, "mean", numbers(data->mean, data->channels));
     descent_json_set(json, "deviation", numbers(data->deviation, data->channels));
-    descent_json_set(json, "class_names", class_names(data));
+    if (data->targets > 0) {
+        descent_json_set_integer(json, "targets", data->targets);
+        descent_json_set(json, "target_mean", doubles(data->target_mean, data->targets));
+        descent_json_set(json, "target_deviation", doubles(data->target_deviation, data->targets));
+    } else {
+        descent_json_set(json, "class_names", class_names(data));
+    }
     descent_json_set(json, "files", files_json(data));
     descent_json_set_integer(json, "skipped", data->skipped);
     return json;
@@ -264,15 +279,21 @@ static bool add_json(struct rundir *rundir, const char *key, struct descent_json
 static enum descent_status describe_model(struct rundir *rundir, const struct train_start *start)
 {
     const struct data_info *data = start->data;
-    char shape[64], classes[16];
+    char shape[64], outputs[16];
     snprintf(shape, sizeof shape, "[%d, %d, %d]", data->channels, data->height, data->width);
-    snprintf(classes, sizeof classes, "%d", data->classes);
-    bool done =
-        add_metadata(rundir, "format", "pt") && add_metadata(rundir, "model", start->config->model) &&
-        add_metadata(rundir, "data", data->name) && add_metadata(rundir, "input_shape", shape) &&
-        add_metadata(rundir, "classes", classes) && add_json(rundir, "class_names", class_names(data)) &&
-        add_json(rundir, "mean", numbers(data->mean, data->channels)) &&
-        add_json(rundir, "deviation", numbers(data->deviation, data->channels));
+    snprintf(outputs, sizeof outputs, "%d", data->targets > 0 ? data->targets : data->classes);
+    bool done = add_metadata(rundir, "format", "pt") &&
+                add_metadata(rundir, "model", start->config->model) &&
+                add_metadata(rundir, "data", data->name) && add_metadata(rundir, "input_shape", shape) &&
+                add_json(rundir, "mean", numbers(data->mean, data->channels)) &&
+                add_json(rundir, "deviation", numbers(data->deviation, data->channels));
+    if (data->targets > 0)
+        done = done && add_metadata(rundir, "targets", outputs) &&
+               add_json(rundir, "target_mean", doubles(data->target_mean, data->targets)) &&
+               add_json(rundir, "target_deviation", doubles(data->target_deviation, data->targets));
+    else
+        done = done && add_metadata(rundir, "classes", outputs) &&
+               add_json(rundir, "class_names", class_names(data));
     return done ? DESCENT_OK : descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
 }
 
@@ -306,6 +327,16 @@ static void add_number(struct rundir *rundir, const char *key, double number)
         fprintf(rundir->metrics, ", \"%s\": null", key);
 }
 
+/* Of the part "train", "validation" or "test". */
+static void add_score(struct rundir *rundir, const char *part, const struct train_score *score)
+{
+    char key[64];
+    snprintf(key, sizeof key, "%s_loss", part);
+    add_number(rundir, key, score->loss);
+    snprintf(key, sizeof key, "%s_%s", part, rundir->accuracy);
+    add_number(rundir, key, score->accuracy);
+}
+
 static enum descent_status end_event(struct rundir *rundir)
 {
     if (fputs("}\n", rundir->metrics) < 0 || fflush(rundir->metrics) != 0 || ferror(rundir->metrics))
@@ -337,9 +368,7 @@ enum descent_status rundir_evaluation(struct rundir *rundir, const struct train_
     add_number(rundir, "gradient_evaluations", evaluation->gradient_evaluations);
     add_number(rundir, "seconds", evaluation->seconds);
     add_number(rundir, "cpu_seconds", evaluation->cpu_seconds);
-    add_number(rundir, evaluation->validated ? "validation_loss" : "test_loss", evaluation->held_out.loss);
-    add_number(rundir, evaluation->validated ? "validation_accuracy" : "test_accuracy",
-               evaluation->held_out.accuracy);
+    add_score(rundir, evaluation->validated ? "validation" : "test", &evaluation->held_out);
     return end_event(rundir);
 }
 
@@ -349,11 +378,8 @@ enum descent_status rundir_epoch(struct rundir *rundir, const struct train_epoch
         return DESCENT_OK;
     begin_event(rundir, "epoch");
     add_integer(rundir, "epoch", epoch->epoch);
-    add_number(rundir, "train_loss", epoch->train.loss);
-    add_number(rundir, "train_accuracy", epoch->train.accuracy);
-    add_number(rundir, epoch->validated ? "validation_loss" : "test_loss", epoch->held_out.loss);
-    add_number(rundir, epoch->validated ? "validation_accuracy" : "test_accuracy",
-               epoch->held_out.accuracy);
+    add_score(rundir, "train", &epoch->train);
+    add_score(rundir, epoch->validated ? "validation" : "test", &epoch->held_out);
     add_number(rundir, "seconds", epoch->seconds);
     add_number(rundir, "images_per_second", epoch->images_per_second);
     return end_event(rundir);
@@ -374,8 +400,7 @@ enum descent_status rundir_end(struct rundir *rundir, const struct train_result 
     add_number(rundir, "cpu_seconds", result->cpu_seconds);
     add_number(rundir, "gradient_evaluations", result->gradient_evaluations);
     add_integer(rundir, "test_reads", result->test_reads);
-    add_number(rundir, "test_loss", result->test.loss);
-    add_number(rundir, "test_accuracy", result->test.accuracy);
+    add_score(rundir, "test", &result->test);
     return end_event(rundir);
 }
 
@@ -409,6 +434,7 @@ enum descent_status rundir_create(struct train_start *start, struct rundir **out
         free(rundir);
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     }
+    rundir->accuracy = start->data->targets > 0 ? "r2" : "accuracy";
     enum descent_status status = make_directory(rundir, start->config);
     if (status == DESCENT_OK)
         status = fill(rundir, start);

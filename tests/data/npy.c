@@ -1,27 +1,8 @@
 /* .npy pairs: which types become pixels and labels, and that nothing else does. */
 #include "data/data.h"
-#include "tests/data/idx_files.h"
+#include "tests/data/npy_files.h"
 
 #include <math.h>
-
-/* A file of version 1: its header padded as NumPy pads it, then what `data` says. */
-static struct bytes npy(const char *descr, const char *order, const char *shape, const void *data,
-                        size_t size)
-{
-    struct bytes file = {0};
-    char header[256];
-    int length = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': %s, 'shape': %s, }\n",
-                          descr, order, shape);
-    memcpy(file.at, "\x93NUMPY\1\0", 8);
-    file.at[8] = (uint8_t)length;
-    file.size = 10;
-    memcpy(file.at + file.size, header, (size_t)length);
-    file.size += (size_t)length;
-    if (size)
-        memcpy(file.at + file.size, data, size);
-    file.size += size;
-    return file;
-}
 
 static const uint8_t pixels[] = {0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6};
 
@@ -128,7 +109,20 @@ static void what_a_byte_or_a_class_cannot_keep_is_refused(void **state)
     values[1] = 1.5F;
     file = npy("<f4", "False", "(2,)", values, 8);
     write_file("refused", "y_train.npy", &file);
-    EXPECT_ERROR("refused", "y_train.npy", "label 1 is 1.5", "regression targets are not served");
+    EXPECT_ERROR("refused:targets=classes", "y_train.npy", "label 1 is 1.5", "0 .. 999");
+    EXPECT_ERROR("refused", "training samples have 1 target numbers, test samples 0 (0: a class)");
+    values[1] = NAN;
+    file = npy("<f4", "False", "(2,)", values, 8);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "y_train.npy", "target 1 is", "nan");
+    const double huge[] = {0, -1e39};
+    file = npy("<f8", "False", "(2,)", huge, sizeof huge);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "target 1 is -1e+39, expected finite numbers within +-3.4e+38");
+    static const float wide[2 * (DATA_MAX_TARGETS + 1)];
+    file = npy("<f4", "False", "(2, 1001)", wide, sizeof wide);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "1001 targets a sample, expected at most 1000");
     const int32_t labels[] = {0, -1, 2};
     file = npy("<i4", "False", "(2,)", labels, 8);
     write_file("refused", "y_train.npy", &file);
@@ -139,6 +133,76 @@ static void what_a_byte_or_a_class_cannot_keep_is_refused(void **state)
     write_pairs("refused");
     unlink(scratch_path("refused/y_test.npy"));
     EXPECT_ERROR("refused", "y_test.npy is missing");
+}
+
+/* Two numbers a sample, the second the same in all training samples: normalized by the training part. */
+static void real_targets_are_numbers_to_predict(void **state)
+{
+    (void)state;
+    const double train[] = {1e6 + 1, 7, 1e6 + 5, 7}, test[] = {1e6 + 4, 9, 1e6 - 3, 7};
+    const float expected[2][4] = {{-1, 0, 1, 0}, {0.5F, 2, -3, 0}};
+    write_pairs("numbers");
+    struct bytes file = npy("<f8", "False", "(2, 2)", train, sizeof train);
+    write_file("numbers", "y_train.npy", &file);
+    file = npy("<f8", "False", "(2, 2)", test, sizeof test);
+    write_file("numbers", "y_test.npy", &file);
+    struct data_set *set;
+    assert_int_equal(data_open(scratch_path("numbers"), &set), DESCENT_OK);
+    const struct data_info *info = data_describe(set);
+    assert_int_equal(info->targets, 2);
+    assert_int_equal(info->classes, 1);
+    assert_float_equal(info->target_mean[0], 1e6 + 3, 1e-9);
+    assert_float_equal(info->target_mean[1], 7, 1e-15);
+    assert_float_equal(info->target_deviation[0], 2, 1e-9);
+    assert_float_equal(info->target_deviation[1], 0, 1e-15);
+    struct data_view *view[2] = {data_view_train(set), data_view_test(set)};
+    for (int part = 0; part < 2; part++) {
+        struct data_loader *loader = data_loader_new(view[part], &(struct data_loader_options){.batch = 2});
+        struct data_batch batch;
+        assert_int_equal(data_loader_next(loader, &batch), 2);
+        for (int k = 0; k < 4; k++)
+            assert_float_equal(batch.targets[k], expected[part][k], 1e-6);
+        assert_true(batch.labels[0] == 0 && batch.labels[1] == 0);
+        data_loader_free(loader);
+        data_view_free(view[part]);
+    }
+    data_free(set);
+    write_pairs("numbers"); /* integers, if they are said to be numbers */
+    assert_int_equal(data_open(scratch_path("numbers:targets=numbers"), &set), DESCENT_OK);
+    assert_int_equal(data_describe(set)->targets, 1);
+    assert_float_equal(data_describe(set)->target_mean[0], 1, 1e-15);
+    data_free(set);
+}
+
+/* Mixup gives an image the mixture of both targets that it is of both images. */
+static void mixed_targets_follow_their_images(void **state)
+{
+    (void)state;
+    const double targets[] = {0, 1};
+    const uint8_t black_and_white[12] = {255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0};
+    struct bytes x = npy("|u1", "False", "(2, 2, 3)", black_and_white, 12),
+                 y = npy("<f8", "False", "(2,)", targets, sizeof targets);
+    write_pairs("mixed");
+    write_file("mixed", "x_train.npy", &x);
+    write_file("mixed", "y_train.npy", &y);
+    write_file("mixed", "y_test.npy", &y);
+    struct data_set *set;
+    assert_int_equal(data_open(scratch_path("mixed"), &set), DESCENT_OK);
+    struct data_view *view = data_view_train(set);
+    struct data_loader *loader =
+        data_loader_new(view, &(struct data_loader_options){.batch = 2, .augment = "mixup:1"});
+    for (int epoch = 0, mixed = 0; epoch < 20; epoch++) {
+        struct data_batch batch;
+        data_loader_start(loader, epoch);
+        assert_int_equal(data_loader_next(loader, &batch), 2);
+        for (int i = 0; i < 2; i++) /* normalized, white and target 0 are 1 and -1 */
+            assert_float_equal(batch.targets[i], -batch.x[6 * i], 1e-5);
+        mixed += fabs((double)batch.targets[0]) < 0.9;
+        assert_true(epoch < 19 || mixed > 5);
+    }
+    data_loader_free(loader);
+    data_view_free(view);
+    data_free(set);
 }
 
 static void malformed_header_says_what_was_expected(void **state)
@@ -189,6 +253,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_that_loses_nothing_becomes_pixels),
         cmocka_unit_test(what_a_byte_or_a_class_cannot_keep_is_refused),
+        cmocka_unit_test(real_targets_are_numbers_to_predict),
+        cmocka_unit_test(mixed_targets_follow_their_images),
         cmocka_unit_test(malformed_header_says_what_was_expected),
         cmocka_unit_test(every_truncation_is_an_error),
     };

@@ -1,5 +1,5 @@
 /* Any bytes are a .npy file, plain or gzipped, all of whose elements its shape counts, or an error with a
- * message. Whatever is read becomes pixels and labels, or is refused. */
+ * message. Whatever is read becomes pixels and labels or targets, or is refused. */
 #include "data/npy.h"
 #include "tests/fuzz/target.h"
 
@@ -22,7 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0 || !read_array(data, size, 1, DATA_MAX_RANK, &labels))
         return 0;
     if (labels.rank >= 2 && read_array(data, size, 2, DATA_MAX_RANK, &images)) {
-        if (data_source_of_arrays(&images, "images", &labels, "labels", 0, &source) == DESCENT_OK) {
+        int lowest = size % 2 ? DATA_NUMBERS : 0;
+        if (data_source_of_arrays(&images, "images", &labels, "labels", lowest, &source) == DESCENT_OK) {
+            fuzz_expect((lowest == DATA_NUMBERS) == (source->target_count > 0));
             fuzz_expect(source->count > 0 && source->labels[source->count - 1] < DATA_MAX_CLASSES);
             data_source_free(source);
         } else {

@@ -19,14 +19,16 @@ enum {
     PARAMS = 12
 };
 
-enum shape { SMOOTH, DROPOUT, NORMALIZED, POOLED };
+enum shape { SMOOTH, DROPOUT, NORMALIZED, POOLED, SQUARED /* SMOOTH, with that loss */ };
 
 struct net {
     nn_graph *graph;
-    nn_node *x, *labels, *logits;
+    enum shape shape;
+    nn_node *x, *target, *logits;
     nn_plan *plan;
     float image[BATCH * IMAGE];
     int32_t label[BATCH];
+    float number[BATCH * CLASSES]; /* targets of SQUARED */
     struct descent_param *param;
     int count, samples, passes; /* samples: of the mini-batch, in equal passes */
     struct objective *objective;
@@ -53,7 +55,10 @@ static enum descent_status feed(void *context, int pass, int *n)
     struct net *net = context;
     *n = net->samples / net->passes;
     nn_feed(net->plan, net->x, net->image + pass * *n * IMAGE);
-    nn_feed(net->plan, net->labels, net->label + pass * *n);
+    if (net->shape == SQUARED)
+        nn_feed(net->plan, net->target, net->number + pass * *n * CLASSES);
+    else
+        nn_feed(net->plan, net->target, net->label + pass * *n);
     return DESCENT_OK;
 }
 
@@ -80,18 +85,23 @@ static struct net *net_new(enum shape shape, int samples, int passes)
     struct net *net = calloc(1, sizeof *net);
     struct descent_random random = descent_random_new(7, DESCENT_RANDOM_TEST, 0);
     assert_non_null(net);
+    net->shape = shape;
     net->samples = samples;
     net->passes = passes;
     for (int i = 0; i < BATCH * IMAGE; i++)
         net->image[i] = (float)descent_random_normal(&random);
     for (int i = 0; i < BATCH; i++)
         net->label[i] = (int32_t)descent_random_below(&random, CLASSES);
+    for (int i = 0; i < BATCH * CLASSES; i++)
+        net->number[i] = (float)descent_random_normal(&random);
     net->graph = nn_graph_new(3);
     net->x = nn_input(net->graph, CHANNELS, SIDE, SIDE);
     net->logits = build(net, shape);
-    net->labels = nn_labels(net->graph, CLASSES);
+    bool squared = shape == SQUARED;
+    net->target = squared ? nn_input(net->graph, CLASSES, 1, 1) : nn_labels(net->graph, CLASSES);
     net->plan = nn_compile(net->graph, .output = net->logits,
-                           .loss = nn_softmax_cross_entropy(net->logits, net->labels),
+                           .loss = squared ? nn_mean_squared_error(net->logits, net->target)
+                                           : nn_softmax_cross_entropy(net->logits, net->target),
                            .batch = samples / passes, .training = true, .without = NN_POISON);
     if (!net->plan)
         fail_msg("%s", descent_error());
@@ -106,15 +116,16 @@ static struct net *net_new(enum shape shape, int samples, int passes)
         at += net->param[i].size;
     }
     assert_in_range(at, 1, MOST);
-    net->objective = objective_new(&(struct objective_options){.graph = net->graph,
-                                                               .plan = net->plan,
-                                                               .output = net->logits,
-                                                               .loss = OBJECTIVE_SOFTMAX,
-                                                               .batch = samples / passes,
-                                                               .seed = 1,
-                                                               .needs = ~0U,
-                                                               .feed = feed,
-                                                               .context = net});
+    net->objective =
+        objective_new(&(struct objective_options){.graph = net->graph,
+                                                  .plan = net->plan,
+                                                  .output = net->logits,
+                                                  .loss = squared ? OBJECTIVE_SQUARED : OBJECTIVE_SOFTMAX,
+                                                  .batch = samples / passes,
+                                                  .seed = 1,
+                                                  .needs = ~0U,
+                                                  .feed = feed,
+                                                  .context = net});
     assert_non_null(net->objective);
     net->served = objective_served(net->objective);
     train(net);
@@ -220,8 +231,8 @@ static void products_leave_values_and_gradients_alone(void **state)
 static void hessian_products_are_second_differences_of_the_loss(void **state)
 {
     (void)state;
-    for (int passes = 1; passes <= 2; passes++) {
-        struct net *net = net_new(SMOOTH, BATCH, passes);
+    for (int k = 0; k < 4; k++) {
+        struct net *net = net_new(k < 2 ? SMOOTH : SQUARED, BATCH, 1 + k % 2);
         const float *const *v = (const float *const *)net->v;
         for (uint64_t i = 0; i < 5; i++) {
             double loss, up, down, h = 0.02;
@@ -269,6 +280,19 @@ static void outputs(struct net *net, double *to)
     nn_hold_statistics(net->plan, false);
 }
 
+/* The Hessian of a sample's loss in its outputs: of softmax cross-entropy diag(p) - p p', of the mean of
+ * squares 2 / outputs. */
+static void loss_hessian(const struct net *net, const double *logits, double (*hessian)[CLASSES])
+{
+    double p[CLASSES], sum = 0;
+    for (int c = 0; c < CLASSES; c++)
+        sum += p[c] = exp(logits[c]);
+    for (int c = 0; c < CLASSES; c++)
+        for (int d = 0; d < CLASSES; d++)
+            hessian[c][d] = net->shape == SQUARED ? (c == d) * 2.0 / CLASSES
+                                                  : (c == d) * p[c] / sum - p[c] / sum * p[d] / sum;
+}
+
 /* G = J'LJ / samples with J by differences, a column a parameter. */
 static void gauss_newton_matrix(struct net *net, double (*g)[MOST])
 {
@@ -290,20 +314,16 @@ static void gauss_newton_matrix(struct net *net, double (*g)[MOST])
     }
     memset(g, 0, MOST * sizeof *g);
     for (int i = 0; i < net->samples; i++) {
-        double p[CLASSES], sum = 0;
+        double hessian[CLASSES][CLASSES], lj[CLASSES][MOST] = {{0}};
+        loss_hessian(net, at + i * CLASSES, hessian);
         for (int c = 0; c < CLASSES; c++)
-            sum += p[c] = exp(at[i * CLASSES + c]);
+            for (int k = 0; k < MOST; k++)
+                for (int d = 0; d < CLASSES; d++)
+                    lj[c][k] += hessian[c][d] * jacobian[k][i * CLASSES + d];
         for (int k = 0; k < MOST; k++)
-            for (int l = 0; l < MOST; l++) {
-                double both = 0, one = 0, other = 0;
-                for (int c = 0; c < CLASSES; c++) {
-                    double a = jacobian[k][i * CLASSES + c], b = jacobian[l][i * CLASSES + c];
-                    both += p[c] / sum * a * b;
-                    one += p[c] / sum * a;
-                    other += p[c] / sum * b;
-                }
-                g[k][l] += (both - one * other) / net->samples;
-            }
+            for (int l = 0; l < MOST; l++)
+                for (int c = 0; c < CLASSES; c++)
+                    g[k][l] += jacobian[k][i * CLASSES + c] * lj[c][l] / net->samples;
     }
 }
 
@@ -311,9 +331,9 @@ static double matrix[MOST][MOST];
 
 static void gauss_newton_products_are_those_of_the_matrix(void **state)
 {
-    static const enum shape shapes[] = {SMOOTH, NORMALIZED};
+    static const enum shape shapes[] = {SMOOTH, NORMALIZED, SQUARED};
     (void)state;
-    for (int s = 0; s < 2; s++)
+    for (int s = 0; s < 3; s++)
         for (int passes = 1; passes <= 2; passes++) {
             struct net *net = net_new(shapes[s], BATCH, passes);
             gauss_newton_matrix(net, matrix);
@@ -340,8 +360,8 @@ static void sampled_gradients_have_the_fisher_matrix(void **state)
 {
     enum { DRAWS = 3000 };
     (void)state;
-    for (int passes = 1; passes <= 2; passes++) {
-        struct net *net = net_new(SMOOTH, BATCH, passes);
+    for (int k = 0; k < 4; k++) {
+        struct net *net = net_new(k < 2 ? SMOOTH : SQUARED, BATCH, 1 + k % 2);
         double mean = 0, square = 0, batch, expected;
         float *grad[PARAMS];
         random_vector(net, 9);
@@ -368,10 +388,9 @@ static void sampled_gradients_have_the_fisher_matrix(void **state)
 
 /* With one sample and one position S = g g', where g is the bias's gradient on the same label, and the
  * weight's is g a'. */
-static void factors_of_one_sample_are_those_of_its_gradient(void **state)
+static void check_factors_of_one_sample(enum shape shape)
 {
-    (void)state;
-    struct net *net = net_new(SMOOTH, 1, 1);
+    struct net *net = net_new(shape, 1, 1);
     struct optim_layer layer;
     static float a[3][MOST], s[3][MOST];
     double batch;
@@ -395,6 +414,13 @@ static void factors_of_one_sample_are_those_of_its_gradient(void **state)
             }
     }
     net_free(net);
+}
+
+static void factors_of_one_sample_are_those_of_its_gradient(void **state)
+{
+    (void)state;
+    check_factors_of_one_sample(SMOOTH);
+    check_factors_of_one_sample(SQUARED);
 }
 
 /* A convolution that makes the logits, meaned over positions: g is the bias's gradient / P at each, so that
