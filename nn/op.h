@@ -174,6 +174,8 @@ static inline int nn_sample_chunks(const struct nn_call *call)
     return chunks < call->n ? chunks : call->n;
 }
 
+/* Two draws never stand in one expression or initializer list: C leaves their order to the compiler, and
+ * another one would test other shapes. */
 static inline int nn_random_between(struct descent_random *random, int low, int high)
 {
     return low + (int)descent_random_below(random, (uint64_t)(high - low + 1));

@@ -237,10 +237,11 @@ static double flops(const nn_node *node)
 
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
 {
-    int channels = nn_random_between(random, 1, 9), size = nn_random_between(random, 1, 5);
-    return nn_batch_norm(nn_input(graph, channels, size, nn_random_between(random, 1, size)),
-                         .eps = descent_random_below(random, 2) ? 0.01 : 0,
-                         .momentum = descent_random_below(random, 2) ? 0.3 : 0,
+    int channels = nn_random_between(random, 1, 9), height = nn_random_between(random, 1, 5);
+    int width = nn_random_between(random, 1, height);
+    double eps = descent_random_below(random, 2) ? 0.01 : 0;
+    double momentum = descent_random_below(random, 2) ? 0.3 : 0;
+    return nn_batch_norm(nn_input(graph, channels, height, width), .eps = eps, .momentum = momentum,
                          .no_affine = descent_random_below(random, 3) == 0);
 }
 

@@ -175,7 +175,8 @@ static void pad_backward(const struct nn_call *call)
 static nn_node *pad_sample(nn_graph *graph, struct descent_random *random)
 {
     nn_node *x = nn_sample_input(graph, random);
-    return nn_pad_channels(x, nn_random_between(random, 0, 4), nn_random_between(random, 0, 4));
+    int before = nn_random_between(random, 0, 4);
+    return nn_pad_channels(x, before, nn_random_between(random, 0, 4));
 }
 
 /* `before` channels of zeros, those of x, `after` channels of zeros */

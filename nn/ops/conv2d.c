@@ -674,12 +674,14 @@ static void backward(const struct nn_call *call)
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
 {
     int groups = nn_random_between(random, 0, 2) ? 1 : nn_random_between(random, 2, 3);
-    int filters = groups * nn_random_between(random, 1, 9) * (nn_random_between(random, 0, 3) ? 1 : 4);
-    nn_node *x = nn_input(graph, groups * nn_random_between(random, 1, 9), nn_random_between(random, 7, 11),
-                          nn_random_between(random, 7, 11));
-    return nn_conv2d(x, filters, .groups = groups, .kernel = nn_random_between(random, 1, 4),
-                     .stride = nn_random_between(random, 1, 3), .padding = nn_random_between(random, 0, 3),
-                     .dilation = nn_random_between(random, 1, 2),
+    int filters = groups * nn_random_between(random, 1, 9);
+    filters *= nn_random_between(random, 0, 3) ? 1 : 4;
+    int channels = groups * nn_random_between(random, 1, 9);
+    int height = nn_random_between(random, 7, 11), width = nn_random_between(random, 7, 11);
+    int kernel = nn_random_between(random, 1, 4), stride = nn_random_between(random, 1, 3);
+    int padding = nn_random_between(random, 0, 3), dilation = nn_random_between(random, 1, 2);
+    return nn_conv2d(nn_input(graph, channels, height, width), filters, .groups = groups, .kernel = kernel,
+                     .stride = stride, .padding = padding, .dilation = dilation,
                      .no_bias = nn_random_between(random, 0, 2) == 0);
 }
 

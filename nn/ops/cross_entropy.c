@@ -201,13 +201,12 @@ static nn_node *sample(const char *name, nn_graph *graph, struct descent_random 
     int classes = nn_random_between(random, 1, MOST);
     for (int j = 0; j < classes; j++)
         weights[j] = (float)(0.25 + descent_random_uniform(random));
-    return nn_build(name, &(struct nn_cross_entropy_options){
-                              .x = nn_input(graph, classes, 1, 1),
-                              .target = descent_random_below(random, 2) ? nn_labels(graph, classes)
-                                                                        : nn_input(graph, classes, 1, 1),
-                              .label_smoothing = descent_random_below(random, 2) ? 0.1 : 0,
-                              .class_weights = descent_random_below(random, 2) ? weights : NULL,
-                          });
+    struct nn_cross_entropy_options options = {.x = nn_input(graph, classes, 1, 1)};
+    options.target =
+        descent_random_below(random, 2) ? nn_labels(graph, classes) : nn_input(graph, classes, 1, 1);
+    options.label_smoothing = descent_random_below(random, 2) ? 0.1 : 0;
+    options.class_weights = descent_random_below(random, 2) ? weights : NULL;
+    return nn_build(name, &options);
 }
 
 static void likelihood_forward(const struct nn_call *call)

@@ -259,7 +259,8 @@ static void backward(const struct nn_call *call)
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
 {
     nn_node *x = nn_input(graph, nn_random_between(random, 1, 19), 1, 1);
-    return nn_dense(x, nn_random_between(random, 1, 17), .no_bias = nn_random_between(random, 0, 2) == 0);
+    int units = nn_random_between(random, 1, 17);
+    return nn_dense(x, units, .no_bias = nn_random_between(random, 0, 2) == 0);
 }
 
 const struct nn_op NN_OP(dense) = {

@@ -83,7 +83,8 @@ static void backward(const struct nn_call *call)
 
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
 {
-    return nn_dropout(nn_sample_input(graph, random), descent_random_below(random, 4) ? 0.4 : 0);
+    nn_node *x = nn_sample_input(graph, random);
+    return nn_dropout(x, descent_random_below(random, 4) ? 0.4 : 0);
 }
 
 /* y_i = x_i / (1 - rate) with probability 1 - rate, else 0 */

@@ -177,9 +177,9 @@ static double flops(const nn_node *node)
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
 {
     int groups = nn_random_between(random, 1, 3), channels = groups * nn_random_between(random, 1, 4);
-    int height = nn_random_between(random, 1, 4);
-    return nn_group_norm(nn_input(graph, channels, height, nn_random_between(random, 1, 4)), groups,
-                         .eps = descent_random_below(random, 2) ? 0.01 : 0,
+    int height = nn_random_between(random, 1, 4), width = nn_random_between(random, 1, 4);
+    double eps = descent_random_below(random, 2) ? 0.01 : 0;
+    return nn_group_norm(nn_input(graph, channels, height, width), groups, .eps = eps,
                          .no_affine = descent_random_below(random, 3) == 0);
 }
 

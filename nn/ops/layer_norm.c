@@ -169,8 +169,9 @@ static double flops(const nn_node *node)
 
 static nn_node *sample(nn_graph *graph, struct descent_random *random)
 {
-    return nn_layer_norm(nn_sample_input(graph, random), .eps = descent_random_below(random, 2) ? 0.01 : 0,
-                         .no_affine = descent_random_below(random, 3) == 0);
+    nn_node *x = nn_sample_input(graph, random);
+    double eps = descent_random_below(random, 2) ? 0.01 : 0;
+    return nn_layer_norm(x, .eps = eps, .no_affine = descent_random_below(random, 3) == 0);
 }
 
 /* y = (x - mean) / sqrt(variance + eps) weight + bias, mean and variance of the whole sample */

@@ -202,16 +202,13 @@ PASS(average_backward, false, false)
 
 static struct nn_pool2d_options sample_options(nn_graph *graph, struct descent_random *random)
 {
-    int kernel = nn_random_between(random, 1, 4);
-    nn_node *x = nn_input(graph, nn_random_between(random, 1, 9), nn_random_between(random, 4, 9),
-                          nn_random_between(random, 4, 9));
-    return (struct nn_pool2d_options){
-        .x = x,
-        .kernel = kernel,
-        .stride = nn_random_between(random, 0, 3),
-        .padding = nn_random_between(random, 0, kernel / 2),
-        .exclude_padding = nn_random_between(random, 0, 1),
-    };
+    int kernel = nn_random_between(random, 1, 4), channels = nn_random_between(random, 1, 9);
+    int height = nn_random_between(random, 4, 9), width = nn_random_between(random, 4, 9);
+    struct nn_pool2d_options options = {.x = nn_input(graph, channels, height, width), .kernel = kernel};
+    options.stride = nn_random_between(random, 0, 3);
+    options.padding = nn_random_between(random, 0, kernel / 2);
+    options.exclude_padding = nn_random_between(random, 0, 1);
+    return options;
 }
 
 static nn_node *max_sample(nn_graph *graph, struct descent_random *random)

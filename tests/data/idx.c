@@ -197,8 +197,10 @@ static void random_mutations_never_crash(void **state)
     int accepted = 0, refused = 0;
     for (int round = 0; round < 20000; round++) {
         struct bytes file = round % 3 == 0 ? plain : round % 3 == 1 ? stored : real;
-        for (uint64_t n = descent_random_below(&random, 4) + 1; n > 0; n--)
-            file.at[descent_random_below(&random, file.size)] = (uint8_t)descent_random_below(&random, 256);
+        for (uint64_t n = descent_random_below(&random, 4) + 1; n > 0; n--) {
+            size_t at = (size_t)descent_random_below(&random, file.size);
+            file.at[at] = (uint8_t)descent_random_below(&random, 256);
+        }
         if (descent_random_below(&random, 4) == 0)
             file.size = (size_t)descent_random_below(&random, file.size + 8);
         int rank = round % 3 == 2 ? 1 : 3;
