@@ -15,29 +15,29 @@ static enum descent_status fail_at(const char *text, size_t place, const char *p
     return descent_fail(DESCENT_BAD_ARGUMENT, "'%.200s': %s at character %zu", text, problem, place + 1);
 }
 
-static bool is_path(const char *name)
+bool descent_is_path(const char *name)
 {
     return *name == '.' || *name == '/';
 }
 
 /* A '+' before a digit belongs to a number. */
-static char *find_separator(char *from)
+static size_t find_separator(const char *from)
 {
-    char *plus = strchr(from, '+');
+    const char *plus = strchr(from, '+');
     while (plus && isdigit((unsigned char)plus[1]))
         plus = strchr(plus + 1, '+');
-    return plus ? plus : from + strlen(from);
+    return plus ? (size_t)(plus - from) : strlen(from);
 }
 
 /* A path ends after the first ".c" that a ':', a '+' or the end follows, so that it may hold those
  * (./c++/net.c). */
-static char *find_name_end(char *name)
+size_t descent_spec_name_length(const char *name)
 {
-    if (is_path(name))
-        for (char *end = strstr(name, ".c"); end; end = strstr(end + 1, ".c"))
+    if (descent_is_path(name))
+        for (const char *end = strstr(name, ".c"); end; end = strstr(end + 1, ".c"))
             if (strchr(":+", end[2]))
-                return end + 2;
-    char *colon = name + strcspn(name, ":"), *plus = find_separator(name);
+                return (size_t)(end + 2 - name);
+    size_t colon = strcspn(name, ":"), plus = find_separator(name);
     return colon < plus ? colon : plus;
 }
 
@@ -90,11 +90,12 @@ static enum descent_status parse_parts(const char *text, struct descent_spec *sp
             return fail_at(text, (size_t)(at - spec->storage), "more than 8 parts");
         struct descent_spec_part *part = &spec->part[spec->count++];
         part->name = at;
-        char *colon = find_name_end(at), *end = *colon == ':' ? find_separator(colon) : colon;
+        char *colon = at + descent_spec_name_length(at);
+        char *end = *colon == ':' ? colon + find_separator(colon) : colon;
         bool has_options = *colon == ':';
         next = *end ? end + 1 : NULL;
         *end = *colon = 0;
-        if (!is_path(at) && !is_name(at))
+        if (!descent_is_path(at) && !is_name(at))
             return fail_at(text, (size_t)(at - spec->storage), *at ? "malformed name" : "expected a name");
         if (!has_options)
             continue;
@@ -234,6 +235,13 @@ static enum descent_status fail_unknown(const char *what, const char *name, cons
 enum descent_status descent_fail_unknown(const char *what, const char *name, const char *const *known,
                                          int count)
 {
+    size_t length = strlen(name);
+    if (descent_is_path(name))
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s '%s': that C file has not been loaded", what, name);
+    if (length > 2 && strcmp(name + length - 2, ".c") == 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "unknown %s '%s'; the path of a C file begins with '.' or '/': ./%s", what,
+                            name, name);
     return fail_unknown(what, name, "", known, count);
 }
 
@@ -461,6 +469,38 @@ static enum descent_status read_pair(const char *key, const char *text, bool fir
         return descent_fail(DESCENT_BAD_ARGUMENT, "%s is given twice for %s", options[i].name, what);
     values[i].given = true;
     return read_value(&options[i], what, text, &values[i]);
+}
+
+/* What makes a row unusable, or NULL. */
+static const char *check_row(const struct descent_option *rows, int i)
+{
+    const struct descent_option *row = &rows[i];
+    if (!row->name || !is_key(row->name))
+        return "has no name that a spec could hold";
+    if (find_option(row->name, rows, i) >= 0)
+        return "has the name of another";
+    if (!row->help)
+        return "has no help";
+    if (row->type == DESCENT_OPTION_CHOICE && !row->choices)
+        return "has no choices";
+    return row->type <= DESCENT_OPTION_DURATION_LIST ? NULL : "has no known type";
+}
+
+enum descent_status descent_options_check(const char *what, const struct descent_option *options, int count)
+{
+    if (count < 0 || count > DESCENT_SPEC_KEYS || (count > 0 && !options))
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s says that it has %d options%s; expected at most %d",
+                            what, count, options ? "" : " and has no table of them", DESCENT_SPEC_KEYS);
+    for (int i = 0; i < count; i++) {
+        const char *problem = check_row(options, i);
+        if (problem)
+            return descent_fail(DESCENT_BAD_ARGUMENT, "%s: option %d (%s) %s", what, i + 1,
+                                options[i].name ? options[i].name : "?", problem);
+        struct descent_value value = {0};
+        if (options[i].initial && read_value(&options[i], what, options[i].initial, &value))
+            return descent_fail_in(DESCENT_BAD_ARGUMENT, "the default");
+    }
+    return DESCENT_OK;
 }
 
 enum descent_status descent_spec_read(const struct descent_spec_part *part, const char *what,

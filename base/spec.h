@@ -17,6 +17,7 @@
 #include "base/status.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { DESCENT_SPEC_PARTS = 8, DESCENT_SPEC_KEYS = 32, DESCENT_LIST_MAX = 16 };
 
@@ -39,6 +40,10 @@ struct descent_spec {
  * descent_spec_free. */
 enum descent_status descent_spec_parse(const char *text, struct descent_spec *spec);
 void descent_spec_free(struct descent_spec *spec);
+
+/* How long the first name of a spec is; and whether a name is the path of a C file. */
+size_t descent_spec_name_length(const char *spec);
+bool descent_is_path(const char *name);
 
 enum descent_option_type {
     DESCENT_OPTION_REAL,
@@ -88,6 +93,11 @@ enum descent_status descent_spec_read(const struct descent_spec_part *part, cons
                                       const struct descent_option *options, int count,
                                       struct descent_value *values);
 
+/* Whether a table, a user's own, can be read by: names and help are there, defaults fit. `what` as above.
+ */
+enum descent_status descent_options_check(const char *what, const struct descent_option *options,
+                                          int count);
+
 /* One finite decimal number (the whole string): false if it is not one, `*number` untouched. */
 bool descent_parse_number(const char *text, double *number);
 
@@ -101,7 +111,8 @@ const char *descent_value_text(const struct descent_option *option, const struct
                                char *text, int size);
 
 /* Fails with DESCENT_BAD_ARGUMENT: "unknown optimizer 'adm'; did you mean 'adam'? known: sgd, adam". A long
- * list of the known is left out when there is a suggestion. */
+ * list of the known is left out when there is a suggestion. Of a name that is or seems to be a C file's
+ * path the message says so. */
 enum descent_status descent_fail_unknown(const char *what, const char *name, const char *const *known,
                                          int count);
 

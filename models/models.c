@@ -6,24 +6,60 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MODELS = sizeof models / sizeof models[0] };
+enum { BUILT_IN = sizeof models / sizeof models[0], MODELS = BUILT_IN + 32 };
+
+/* Once a model was registered: the built-in ones and the registered ones after them. */
+static const struct model *all[MODELS];
+static int registered;
 
 const struct model *const *model_list(int *count)
 {
-    *count = MODELS;
-    return models;
+    *count = BUILT_IN + registered;
+    return registered > 0 ? all : models;
+}
+
+static const struct model *find(const char *name)
+{
+    int count;
+    const struct model *const *list = model_list(&count);
+    for (int i = 0; i < count; i++)
+        if (strcmp(list[i]->name, name) == 0)
+            return list[i];
+    return NULL;
 }
 
 const struct model *model_find(const char *name)
 {
+    int count;
     const char *known[MODELS];
-    for (int i = 0; i < MODELS; i++) {
-        if (strcmp(models[i]->name, name) == 0)
-            return models[i];
-        known[i] = models[i]->name;
-    }
-    descent_fail_unknown("model", name, known, MODELS);
-    return NULL;
+    const struct model *const *list = model_list(&count), *model = find(name);
+    for (int i = 0; i < count; i++)
+        known[i] = list[i]->name;
+    if (!model)
+        descent_fail_unknown("model", name, known, count);
+    return model;
+}
+
+enum descent_status model_register(const struct model *model)
+{
+    char what[300];
+    if (!model->name)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "a model without a name");
+    snprintf(what, sizeof what, "model %s", model->name);
+    if (find(model->name))
+        return descent_fail(DESCENT_EXISTS, "%s is there already", what);
+    if (!model->summary || !model->build)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s has no %s", what,
+                            model->summary ? "function .build" : ".summary");
+    enum descent_status status = descent_options_check(what, model->options, model->option_count);
+    if (status)
+        return status;
+    if (BUILT_IN + registered == MODELS)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: %d models are registered already", what, registered);
+    if (registered == 0)
+        memcpy(all, models, sizeof models);
+    all[BUILT_IN + registered++] = model;
+    return DESCENT_OK;
 }
 
 /* The model a spec string names, its options read into values[0 .. DESCENT_SPEC_KEYS - 1]. */
@@ -36,7 +72,7 @@ static const struct model *read_spec(const struct descent_spec *spec, struct des
         return NULL;
     }
     const struct model *model = model_find(part->name);
-    char what[64];
+    char what[300];
     snprintf(what, sizeof what, "model %s", part->name);
     if (!model || descent_spec_read(part, what, model->options, model->option_count, values) != DESCENT_OK)
         return NULL;

@@ -2,6 +2,7 @@
 #ifndef DESCENT_MODELS_MODELS_H
 #define DESCENT_MODELS_MODELS_H
 
+#include "base/interface.h"
 #include "base/spec.h"
 #include "nn/nn.h"
 
@@ -14,8 +15,24 @@ struct model {
     nn_node *(*build)(nn_node *x, int classes, const struct descent_value *values);
 };
 
-/* All models, least computation first. */
+/* All models, least computation first, then those registered. */
 const struct model *const *model_list(int *count);
+
+/* Adds a model, which must outlive its use; while no other thread looks for one. DESCENT_BAD_ARGUMENT names
+ * what is missing or wrong in it, DESCENT_EXISTS a name that is taken. */
+enum descent_status model_register(const struct model *model);
+
+/* A model in a C file of one's own, at its end (no `name`: it is called by its path):
+ *
+ *     MODEL_EXPORT = {.summary = "...", .options = options, .option_count = OPTIONS, .build = build};
+ *
+ * `train --model ./mynet.c:width=2` compiles and loads it; `train new model mynet` writes one to begin
+ * with.
+ */
+#define MODEL_EXPORT                                                                                       \
+    DESCENT_EXPORT_INTERFACE(model_export_interface);                                                      \
+    extern const struct model model_export;                                                                \
+    const struct model model_export
 
 /* NULL if there is none of that name; the message suggests the nearest. */
 const struct model *model_find(const char *name);

@@ -28,6 +28,14 @@
  *         return DESCENT_OK;
  *     }
  *
+ * In a C file of one's own the table is called OPTIM_EXPORT instead, has no `name` (it is called by its
+ * path) and stands at the end:
+ *
+ *     OPTIM_EXPORT = {.summary = "...", .options = options, .option_count = ROWS, .step = step, ...};
+ *
+ * `train --optimizer ./myrule.c:lr=0.1` compiles and loads it; `train new optimizer myrule` writes one to
+ * begin with. Such files are compiled for the machine they run on, with the flags of rules/, as float.
+ *
  * A wrapper is such a table too, OPTIM_WRAPPER(name) in a file under wrappers/: its `step` calls
  * optim_inner for the step of what it wraps, and does its own before or after. It has tensors, slots and
  * hyperparameters of its own, and its run->step counts its own steps.
@@ -35,6 +43,7 @@
 #ifndef DESCENT_OPTIM_ALGORITHM_H
 #define DESCENT_OPTIM_ALGORITHM_H
 
+#include "base/interface.h"
 #include "base/isa.h"
 #include "optim/optim.h"
 
@@ -42,6 +51,10 @@
 
 #define OPTIM_ALGORITHM(name) DESCENT_FOR_ISA(optim_##name)
 #define OPTIM_WRAPPER(name)   DESCENT_FOR_ISA(optim_wrapper_##name)
+#define OPTIM_EXPORT                                                                                       \
+    DESCENT_EXPORT_INTERFACE(optim_export_interface);                                                      \
+    extern const struct optim_algorithm optim_export;                                                      \
+    const struct optim_algorithm optim_export
 
 enum { OPTIM_CONSTANTS = 12, OPTIM_SUMS = 4 };
 

@@ -2,6 +2,7 @@
 #include "optim/internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 extern const struct optim_table optim_table_generic;
@@ -21,22 +22,32 @@ const struct optim_table *optim_find_table(void)
     return tables[descent_isa()];
 }
 
+enum { REGISTERED = 32, MOST = 256 };
+
+/* Once something was registered: the built-in ones and the registered ones after them. */
+struct extended {
+    const struct optim_algorithm *all[MOST];
+    int count, registered;
+};
+static struct extended algorithms, wrappers;
+
 const struct optim_algorithm *const *optim_algorithms(int *count)
 {
-    *count = optim_find_table()->count;
-    return optim_find_table()->algorithm;
+    const struct optim_table *table = optim_find_table();
+    *count = algorithms.registered > 0 ? algorithms.count : table->count;
+    return algorithms.registered > 0 ? algorithms.all : table->algorithm;
 }
 
 const struct optim_algorithm *const *optim_wrappers(int *count)
 {
-    *count = optim_find_table()->wrapper_count;
-    return optim_find_table()->wrapper;
+    const struct optim_table *table = optim_find_table();
+    *count = wrappers.registered > 0 ? wrappers.count : table->wrapper_count;
+    return wrappers.registered > 0 ? wrappers.all : table->wrapper;
 }
 
 static const struct optim_algorithm *find(const char *what, const char *name,
                                           const struct optim_algorithm *const *all, int count)
 {
-    enum { MOST = 256 };
     const char *names[MOST];
     assert(count <= MOST);
     for (int i = 0; i < count; i++) {
@@ -50,14 +61,73 @@ static const struct optim_algorithm *find(const char *what, const char *name,
 
 const struct optim_algorithm *optim_find(const char *name)
 {
-    const struct optim_table *table = optim_find_table();
-    return find("optimizer", name, table->algorithm, table->count);
+    int count;
+    const struct optim_algorithm *const *all = optim_algorithms(&count);
+    return find("optimizer", name, all, count);
 }
 
 const struct optim_algorithm *optim_find_wrapper(const char *name)
 {
-    const struct optim_table *table = optim_find_table();
-    return find("optimizer wrapper", name, table->wrapper, table->wrapper_count);
+    int count;
+    const struct optim_algorithm *const *all = optim_wrappers(&count);
+    return find("optimizer wrapper", name, all, count);
+}
+
+/* --- Registering. --- */
+
+/* What an algorithm lacks, or NULL. */
+static const char *find_flaw(const struct optim_algorithm *algorithm)
+{
+    if (!algorithm->summary)
+        return ".summary";
+    if (!algorithm->step)
+        return "function .step";
+    if (!algorithm->wraps && (algorithm->option_count < 1 || !algorithm->options))
+        return "table of hyperparameters: set .options, the first of them lr, and .option_count";
+    if (algorithm->fallback && !algorithm->takes)
+        return "function .takes beside its .fallback";
+    return algorithm->answers < OPTIM_DIFFICULTIES ? NULL : "difficulty that it .answers";
+}
+
+static enum descent_status check(const struct optim_algorithm *algorithm, const char *what)
+{
+    const char *flaw = find_flaw(algorithm);
+    if (flaw)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s has no %s", what, flaw);
+    enum descent_status status = descent_options_check(what, algorithm->options, algorithm->option_count);
+    if (!status && !algorithm->wraps && strcmp(algorithm->options[0].name, "lr") != 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "the first hyperparameter of %s is %s; expected lr", what,
+                            algorithm->options[0].name);
+    if (!status && algorithm->fallback && !optim_find(algorithm->fallback))
+        return descent_fail_in(DESCENT_BAD_ARGUMENT, "the fallback of %s", what);
+    return status;
+}
+
+enum descent_status optim_register(const struct optim_algorithm *algorithm)
+{
+    struct extended *extended = algorithm->wraps ? &wrappers : &algorithms;
+    int count;
+    const struct optim_algorithm *const *all =
+        algorithm->wraps ? optim_wrappers(&count) : optim_algorithms(&count);
+    if (!algorithm->name)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "an optimizer without a name");
+    for (int i = 0; i < count; i++)
+        if (strcmp(all[i]->name, algorithm->name) == 0)
+            return descent_fail(DESCENT_EXISTS, "optimizer %s is there already", algorithm->name);
+    char what[300];
+    snprintf(what, sizeof what, "optimizer %s", algorithm->name);
+    enum descent_status status = check(algorithm, what);
+    if (status)
+        return status;
+    if (extended->registered == REGISTERED)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: %d are registered already", what, REGISTERED);
+    assert(count < MOST);
+    for (int i = 0; i < count && extended->registered == 0; i++)
+        extended->all[i] = all[i];
+    extended->all[count] = algorithm;
+    extended->count = count + 1;
+    extended->registered++;
+    return DESCENT_OK;
 }
 
 const char *optim_difficulty_title(enum optim_difficulty difficulty)

@@ -112,7 +112,7 @@ static struct optim_group *read_group(struct optim *optim, struct optim_level *l
                                       const struct descent_value *base)
 {
     const struct optim_algorithm *algorithm = level->algorithm;
-    char what[80];
+    char what[300];
     snprintf(what, sizeof what, "%s %s", algorithm->wraps ? "wrapper" : "optimizer", algorithm->name);
     struct optim_group *group = new_group(optim, level);
     if (!group || descent_spec_read(part, what, algorithm->options, algorithm->option_count, group->hyper))
@@ -251,6 +251,8 @@ static enum descent_status check_early(const struct optim *optim, const char *wh
 /* "sgd:lr=0.1" and "sgd" name an algorithm, "lr=0.1" and "centered" only hyperparameters. */
 static bool names_algorithm(const char *overrides)
 {
+    if (descent_is_path(overrides))
+        return true;
     char name[64];
     size_t length = strcspn(overrides, ":=,+");
     if (overrides[length] == '=' || overrides[length] == ',' || length >= sizeof name)

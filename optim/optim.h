@@ -192,12 +192,16 @@ struct optim_algorithm {
     void (*evaluation)(struct optim_run *run); /* fills tensor->evaluation of each tensor; or NULL */
 };
 
-/* All of them, in order of increasing complexity; by name, or NULL with a message that names the nearest;
- * an optimizer's; and the one that steps params[i], NULL where none does. */
+/* All of them, in order of increasing complexity, then those registered; by name, or NULL with a message
+ * that names the nearest; an optimizer's; and the one that steps params[i], NULL where none does. */
 const struct optim_algorithm *const *optim_algorithms(int *count);
 const struct optim_algorithm *optim_find(const char *name);
 const struct optim_algorithm *optim_algorithm(const struct optim *optim);
 const struct optim_algorithm *optim_algorithm_of(const struct optim *optim, int i);
+
+/* Adds an algorithm or a wrapper, which must outlive its use; while no other thread looks for one.
+ * DESCENT_BAD_ARGUMENT names what is missing or wrong in it, DESCENT_EXISTS a name that is taken. */
+enum descent_status optim_register(const struct optim_algorithm *algorithm);
 
 /* All wrappers; by name, as above. */
 const struct optim_algorithm *const *optim_wrappers(int *count);

@@ -1,5 +1,6 @@
 /* `train landscape`: paths of optimizers over surfaces with two parameters, in numbers and pictures. */
 #include "train/commands.h"
+#include "train/extension.h"
 #include "train/plot.h"
 #include "train/trajectory.h"
 
@@ -229,6 +230,9 @@ static enum descent_status take_paths(const struct request *request, struct traj
         if (!path[i].point)
             return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
         snprintf(path[i].spec, sizeof path[i].spec, "%s", spec);
+        status = extension_load_spec(EXTENSION_OPTIMIZER, spec);
+        if (status != DESCENT_OK)
+            return status;
         status = has_lr(spec)
                      ? trajectory_take(request->surface, spec, request->steps, &request->options, &path[i])
                      : trajectory_tune(request->surface, spec, request->steps, &request->options, &path[i]);

@@ -1,5 +1,6 @@
 /* `train list`: what there is, and the whole card of one thing. */
 #include "train/commands.h"
+#include "train/extension.h"
 #include "train/shelves.h"
 
 #include "optim/optim.h"
@@ -107,6 +108,17 @@ static enum descent_status list_one(const struct shelf *shelf, const char *name)
     return descent_fail_unknown(shelf->singular, name, known, count);
 }
 
+/* A C file of one's own has a card too. */
+static enum descent_status show_one(const struct shelf *shelf, const char *name)
+{
+    enum descent_status status = DESCENT_OK;
+    if (descent_is_path(name) && strcmp(shelf->singular, "model") == 0)
+        status = extension_load(EXTENSION_MODEL, name);
+    else if (descent_is_path(name) && strncmp(shelf->singular, "optimizer", strlen("optimizer")) == 0)
+        status = extension_load(EXTENSION_OPTIMIZER, name);
+    return status == DESCENT_OK ? list_one(shelf, name) : status;
+}
+
 static enum descent_status list_shelf(const char *name, const char *item)
 {
     const char *known[MOST];
@@ -119,7 +131,7 @@ static enum descent_status list_shelf(const char *name, const char *item)
         if (item && strcmp(item, "--markdown") == 0)
             print_markdown(&all[i]);
         else if (item)
-            return list_one(&all[i], item);
+            return show_one(&all[i], item);
         else
             print_shelf(&all[i]);
         return DESCENT_OK;

@@ -2,11 +2,13 @@
  * small to far too large, and shows where the loss falls. Smith 2015, arXiv:1506.01186; smoothing and the
  * point that is suggested as in fastai and pytorch-lr-finder. */
 #include "train/commands.h"
+#include "train/extension.h"
 #include "train/launch.h"
 #include "train/plot.h"
 #include "train/train_options.h"
 
 #include "base/file.h"
+#include "base/spec.h"
 
 #include <limits.h>
 #include <math.h>
@@ -162,7 +164,7 @@ static enum descent_status report(const struct search *search, const char *optim
         printf("the loss falls nowhere; try other bounds: --schedule range_test:low=...,high=...\n");
     else {
         printf("the loss falls fastest at lr %.2g: try --optimizer %.*s:lr=%.2g\n", search->rate[steepest],
-               (int)strcspn(optimizer, ":+"), optimizer, search->rate[steepest]);
+               (int)descent_spec_name_length(optimizer), optimizer, search->rate[steepest]);
         printf("it is lowest at lr %.2g; a tenth of that, %.2g, is the careful choice\n",
                search->rate[lowest], search->rate[lowest] / 10);
         status = draw(search, steepest, &drawn);
@@ -185,6 +187,9 @@ static int find(struct train_config *config, bool quiet)
             config->schedule));
     config->steps = config->steps > 0 ? config->steps : STEPS;
     config->train_only = true;
+    enum descent_status status = extension_load_config(config);
+    if (status != DESCENT_OK)
+        return report_error(status);
     char out[256];
     launch_out(config, "lr-find-", out, sizeof out);
 
@@ -193,7 +198,7 @@ static int find(struct train_config *config, bool quiet)
         .context = &search, .started = started, .stepped = stepped, .wants_stop = wants_stop};
     struct train_result result;
     launch_catch_signals();
-    enum descent_status status = train_run(config, &observer, &result);
+    status = train_run(config, &observer, &result);
     if (status == DESCENT_OK || (status == DESCENT_DIVERGED && search.count > 0))
         status = report(&search, config->optimizer);
     free(search.rate);

@@ -1,6 +1,7 @@
 /* `train`: one run from the command line, shown as it goes. */
 #include "train/commands.h"
 #include "train/display.h"
+#include "train/extension.h"
 #include "train/launch.h"
 #include "train/train_options.h"
 
@@ -30,6 +31,10 @@ static const char introduction[] =
     "      Your own pictures, a folder a class; a tenth of the training set judges each epoch, the test "
     "set "
     "only the end.\n"
+    "  train --model ./mynet.c:width=2 --optimizer ./myrule.c:lr=0.05\n"
+    "      Your own network and update rule, compiled and loaded; 'train new model mynet' writes one to "
+    "begin "
+    "with.\n"
     "  train --model cnn --weights runs/a/model.safetensors --freeze 'conv*'\n"
     "      Start from saved weights, whatever of them fits, and train only the other layers.\n"
     "\n";
@@ -41,6 +46,11 @@ static const char grammar[] =
     "  adamw:lr=3e-4,beta2=0.98    options after a colon, separated by commas\n"
     "  mlp:256/128                 a bare first value is the first option; lists are separated by slashes\n"
     "  cosine+warmup:5%            what wraps the first part follows a plus sign\n"
+    "  ./mynet.c:width=2           a path that begins with . or / is your own C file: compiled with $CC "
+    "(or "
+    "cc), kept in\n"
+    "                              $XDG_CACHE_HOME/descent or ~/.cache/descent, and compiled again when it "
+    "or a header changes\n"
     "  500, 2ep, 5%                durations: steps, epochs, a part of the whole run\n"
     "  'train list models', 'train list optimizers adamw', ... show names, options, defaults and papers.\n"
     "\n"
@@ -74,6 +84,9 @@ static void print_help(FILE *stream)
 
 static int train(struct train_config *config, bool quiet)
 {
+    enum descent_status status = extension_load_config(config);
+    if (status != DESCENT_OK)
+        return report_error(status);
     char out[256];
     launch_out(config, "", out, sizeof out);
     struct display display = display_on(stdout);
@@ -81,7 +94,7 @@ static int train(struct train_config *config, bool quiet)
     observer.wants_stop = launch_wants_stop;
     struct train_result result;
     launch_catch_signals();
-    enum descent_status status = train_run(config, &observer, &result);
+    status = train_run(config, &observer, &result);
     if (status != DESCENT_OK)
         return report_error(status);
     return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + launch_signal() : EXIT_DONE;

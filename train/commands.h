@@ -23,6 +23,7 @@ extern const struct command command_compare;
 extern const struct command command_landscape;
 extern const struct command command_list;
 extern const struct command command_data;
+extern const struct command command_new;
 
 /* All of them, command_train first. */
 const struct command *const *commands(int *count);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 static const struct command *const table[] = {&command_train,     &command_compare, &command_lr_find,
-                                              &command_landscape, &command_list,    &command_data};
+                                              &command_landscape, &command_list,    &command_data,
+                                              &command_new};
 
 const struct command *const *commands(int *count)
 {

@@ -7,6 +7,7 @@
 #include "base/linalg.h"
 #include "base/memory.h"
 #include "build.h" /* BUILD_VERSION, BUILD_COMMIT: made by meson.build */
+#include "train/extension.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -221,6 +222,22 @@ static struct descent_json *optimizer_json(const struct train_start *start)
     return json;
 }
 
+/* The user's own C files in the run. */
+static struct descent_json *code_json(const struct train_config *config)
+{
+    struct descent_json *json = descent_json_array();
+    const struct extension *extension;
+    for (int i = 0; (extension = extension_of_config(config, i)); i++) {
+        struct descent_json *file = descent_json_object();
+        descent_json_set_text(file, "name", extension->path);
+        descent_json_set_text(file, "path", extension->full_path);
+        descent_json_set_text(file, "md5", extension->md5);
+        descent_json_set_text(file, "compiler", extension->compiler);
+        descent_json_add(json, file);
+    }
+    return json;
+}
+
 static struct descent_json *build_json(void)
 {
     struct descent_json *json = descent_json_object();
@@ -248,6 +265,7 @@ static enum descent_status write_run_json(const struct rundir *rundir, const str
     descent_json_set(json, "data", data_json(start));
     descent_json_set(json, "model", model_json(start));
     descent_json_set(json, "optimizer", optimizer_json(start));
+    descent_json_set(json, "code", code_json(start->config));
     descent_json_set(json, "build", build_json());
     enum descent_status status = descent_json_write(file_in(rundir, "run.json", path), json);
     descent_json_free(json);

@@ -128,7 +128,7 @@ static double final_value(const struct surface *surface, const struct trajectory
 /* "adam+ema" with a learning rate: "adam:lr=0.01+ema". */
 static void insert_lr(const char *spec, double lr, char *text, size_t size)
 {
-    int head = (int)strcspn(spec, "+"), name = (int)strcspn(spec, ":+");
+    int name = (int)descent_spec_name_length(spec), head = name + (int)strcspn(spec + name, "+");
     snprintf(text, size, "%.*s%clr=%.3g%s", head, spec, name < head ? ',' : ':', lr, spec + head);
 }
 

@@ -106,6 +106,16 @@ static void a_spec_is_split_into_parts_names_and_pairs(void **state)
     }
 }
 
+static void the_first_name_is_measured(void **state)
+{
+    (void)state;
+    assert_int_equal(descent_spec_name_length("adam"), 4);
+    assert_int_equal(descent_spec_name_length("adam:lr=1e+3+ema"), 4);
+    assert_int_equal(descent_spec_name_length("adam+ema"), 4);
+    assert_int_equal(descent_spec_name_length("./my+rule.c:lr=1+ema"), 11);
+    assert_int_equal(descent_spec_name_length("./a.c+b"), 5);
+}
+
 static void a_malformed_spec_is_an_error_quoting_it_and_the_place(void **state)
 {
     (void)state;
@@ -441,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_spec_is_split_into_parts_names_and_pairs),
+        cmocka_unit_test(the_first_name_is_measured),
         cmocka_unit_test(a_malformed_spec_is_an_error_quoting_it_and_the_place),
         cmocka_unit_test(defaults_fill_what_is_not_given),
         cmocka_unit_test(every_type_is_read_as_it_is_written),

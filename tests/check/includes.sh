@@ -40,9 +40,9 @@ check()
         only["stb_image[.]h$"] = "data/image.c"
         # the C library, POSIX, and the intrinsics that come with a compiler
         n = split("assert complex cpuid ctype dirent dlfcn errno fcntl fenv float fnmatch getopt glob " \
-            "immintrin inttypes libgen limits locale math poll pthread sched setjmp signal stdalign " \
-            "stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings termios " \
-            "tgmath time unistd wchar xmmintrin", list)
+            "immintrin inttypes libgen limits locale math poll pthread sched setjmp signal spawn " \
+            "stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings " \
+            "termios tgmath time unistd wchar xmmintrin", list)
         for (i = 1; i <= n; ++i) is_libc[list[i] ".h"] = 1
     }
     function bad(why) { print FILENAME ":" FNR ": " $0 ": " why; failed = 1 }

@@ -40,6 +40,15 @@ train=$(find "$place/installed" -path '*/bin/train')
 "$train" --quiet --data "$sample" --model mlp:64 --epochs 2 --out run
 ./predict_one run/model.safetensors 0 "$sample" | tee said
 grep -q '^predicted: .*; labeled: ankle boot$' said
+# C files of one's own are compiled by the program itself, with the headers that were installed with it.
+export XDG_CACHE_HOME="$place/cache"
+cp "$source/examples/residual_mlp.c" "$source/examples/cautious_lion.c" .
+for cc in gcc clang; do
+    command -v $cc >/dev/null || continue
+    CC=$cc "$train" --quiet --data "$sample" --model ./residual_mlp.c:32 \
+        --optimizer ./cautious_lion.c:1e-3 --steps 20 --out "own-$cc" 2>said || { cat said; exit 1; }
+    [ ! -s said ] || { cat said; exit 1; } # not even a warning
+done
 ./rosenbrock | tee said
 grep -q '^x 1\.0000  y 1\.0000 ' said
 ./rosenbrock adam:lr=0.01 5000 | tee said

@@ -169,6 +169,32 @@ static void picture_too_small_is_reported_by_compile(void **state)
     nn_graph_free(graph);
 }
 
+/* Last: there is no way back. */
+static void a_registered_model_is_built_by_its_name(void **state)
+{
+    (void)state;
+    static struct model own;
+    int before, after;
+    own = *model_find("mlp");
+    model_list(&before);
+    assert_int_equal(model_register(&own), DESCENT_EXISTS);
+    own.name = "./own.c";
+    own.build = NULL;
+    assert_int_equal(model_register(&own), DESCENT_BAD_ARGUMENT);
+    assert_non_null(strstr(descent_error(), "model ./own.c has no function .build"));
+    own.build = model_find("mlp")->build;
+    own.option_count = DESCENT_SPEC_KEYS + 1;
+    assert_int_equal(model_register(&own), DESCENT_BAD_ARGUMENT);
+    assert_non_null(strstr(descent_error(), "expected at most 32"));
+    own.option_count = model_find("mlp")->option_count;
+    assert_int_equal(model_register(&own), DESCENT_OK);
+    assert_ptr_equal(model_list(&after)[before], &own);
+    assert_int_equal(after, before + 1);
+    struct network network = build("./own.c:300/100", 1, 28, 10);
+    assert_int_equal(network.weights, 266610);
+    discard(&network);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +204,7 @@ int main(void)
         cmocka_unit_test(parameters_are_named_as_in_torchvision),
         cmocka_unit_test(wrong_specs_name_what_is_known),
         cmocka_unit_test(picture_too_small_is_reported_by_compile),
+        cmocka_unit_test(a_registered_model_is_built_by_its_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

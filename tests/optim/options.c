@@ -1,4 +1,5 @@
 /* Specs, messages, cards and schedules: what a user writes and reads. */
+#include "optim/algorithm.h"
 #include "tests/optim/model.h"
 
 #include <ctype.h>
@@ -249,6 +250,89 @@ static void durations_are_steps_epochs_or_shares(void **state)
     assert_true(rate("constant+warmup", 100, 10, 0) == 0.2);
 }
 
+/* Last: there is no way back. */
+static void what_is_registered_works_like_what_is_built_in(void **state)
+{
+    (void)state;
+    static struct optim_algorithm rule, wrapper;
+    int before, after;
+    rule = *optim_find("lion");
+    wrapper = *optim_find_wrapper("lookahead");
+    optim_algorithms(&before);
+    assert_int_equal(optim_register(&rule), DESCENT_EXISTS);
+    rule.name = "./own+rule.c";
+    wrapper.name = "/own/wrapper.c";
+    REFUSED("./own+rule.c:lr=0.1", "'./own+rule.c': that C file has not been loaded");
+    REFUSED("own.c", "the path of a C file begins with '.' or '/': ./own.c");
+    assert_int_equal(optim_register(&rule), DESCENT_OK);
+    assert_int_equal(optim_register(&wrapper), DESCENT_OK);
+    assert_ptr_equal(optim_algorithms(&after)[before], &rule);
+    assert_int_equal(after, before + 1);
+    assert_int_equal(optim_register(&rule), DESCENT_EXISTS);
+    assert_ptr_equal(optim_find("sgd"), optim_algorithms(&after)[0]);
+
+    REFUSED("./own+rule.c:beta=0.1", "unknown key 'beta' for optimizer ./own+rule.c");
+    struct optim *optim =
+        optim_new("./own+rule.c:lr=0.5+/own/wrapper.c:k=2+ema", model->params, MODEL_TENSORS);
+    assert_non_null(optim);
+    assert_ptr_equal(optim_algorithm(optim), &rule);
+    const char *name = model->params[0].name;
+    assert_int_equal(optim_group(optim, name, "beta1=0.5"), DESCENT_OK);
+    assert_int_equal(optim_group(optim, name, "sgd"), DESCENT_OK);
+    assert_ptr_equal(optim_algorithm_of(optim, 0), optim_find("sgd"));
+    assert_int_equal(optim_group(optim, name, "./own+rule.c"), DESCENT_OK);
+    assert_ptr_equal(optim_algorithm_of(optim, 0), &rule);
+    assert_int_equal(optim_group(optim, name, "./other.c:lr=1"), DESCENT_BAD_ARGUMENT);
+    assert_error_has("'./other.c': that C file has not been loaded");
+    assert_non_null(strstr(optim_spec(optim), "./own+rule.c:lr=0.5,"));
+    assert_non_null(strstr(optim_spec(optim), "+/own/wrapper.c:k=2,"));
+    model_gradient(model, 0);
+    assert_int_equal(optim_step(optim), DESCENT_OK);
+    optim_free(optim);
+}
+
+static void a_flawed_algorithm_is_not_registered(void **state)
+{
+    (void)state;
+    static const struct descent_option no_lr[] = {OPTIM_EPS("1e-8")};
+    static const struct descent_option no_help[] = {OPTIM_LR("1", 0, 0), OPTIM_FLAG("x", "no", NULL)};
+    static const struct descent_option twice[] = {OPTIM_LR("1", 0, 0), OPTIM_LR("1", 0, 0)};
+    static const struct descent_option bad_default[] = {OPTIM_LR("one", 0, 0)};
+    const struct optim_algorithm *adam = optim_find("adam");
+    struct optim_algorithm flawed[10];
+    for (int i = 0; i < 10; i++) {
+        flawed[i] = *adam;
+        flawed[i].name = "flawed";
+    }
+    flawed[0].summary = NULL;
+    flawed[1].step = NULL;
+    flawed[2].options = NULL;
+    flawed[3].option_count = 0;
+    flawed[4].options = no_lr, flawed[4].option_count = 1;
+    flawed[5].options = no_help, flawed[5].option_count = 2;
+    flawed[6].options = twice, flawed[6].option_count = 2;
+    flawed[7].options = bad_default, flawed[7].option_count = 1;
+    flawed[8].fallback = "sgd";
+    flawed[9].answers = OPTIM_DIFFICULTIES;
+    static const char *const messages[] = {
+        "optimizer flawed has no .summary",
+        "has no function .step",
+        "has no table of hyperparameters",
+        "has no table of hyperparameters",
+        "is eps; expected lr",
+        "option 2 (x) has no help",
+        "option 2 (lr) has the name of",
+        "the default: lr=one for",
+        "has no function .takes",
+        "has no difficulty",
+    };
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(optim_register(&flawed[i]), DESCENT_BAD_ARGUMENT);
+        assert_error_has(messages[i]);
+    }
+    assert_null(optim_find("flawed"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +343,8 @@ int main(void)
         cmocka_unit_test(bad_schedule_is_an_error_and_keeps_the_old_one),
         cmocka_unit_test(schedules_are_closed_forms),
         cmocka_unit_test(durations_are_steps_epochs_or_shares),
+        cmocka_unit_test(a_flawed_algorithm_is_not_registered),
+        cmocka_unit_test(what_is_registered_works_like_what_is_built_in),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,3 @@
+# A text file as a C string.
+s/[\\"]/\\&/g
+s/.*/"&\\n"/
