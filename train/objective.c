@@ -10,7 +10,11 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 256 }; /* of a layer's inputs, or output gradients, multiplied at once */
+enum {
+    ROWS = 256,   /* of a layer's inputs, or output gradients, multiplied at once */
+    BLOCK = 32,   /* at least so many rows of a factor, and of these, a chunk */
+    SHARE = 16384 /* at least so many elements of a vector a chunk */
+};
 
 /* Kronecker factors of a layer, as of the last sweep. */
 struct factors {
@@ -26,6 +30,7 @@ struct objective {
     struct descent_param *param;
     int count;
     int64_t outputs; /* of a sample */
+    int64_t size;    /* of all parameters that have copies of their values */
 
     /* This step. */
     uint64_t first; /* plan's count of passes when it began */
@@ -108,50 +113,94 @@ static void direct_back(struct objective *o)
 
 /* ---- Along a vector ---- */
 
-static double norm_of(const struct objective *o, const float *const *v)
+struct vector_job;
+/* What is done with elements begin .. end - 1 of parameter i; adds to *sum what is to be summed. */
+typedef void part_function(const struct vector_job *job, int i, int64_t begin, int64_t end, double *sum);
+
+struct vector_job {
+    struct objective *o;
+    part_function *function;
+    double factor;
+    float *const *v; /* written to by scale_part only */
+    int chunks;
+    double sum[DESCENT_MAX_CHUNKS];
+};
+
+static void run_parts(void *context, int chunk, int thread)
 {
-    double sum = 0;
-    for (int i = 0; i < o->count; i++)
-        for (int64_t k = 0; k < o->param[i].size && o->param[i].grad && v[i]; k++)
-            sum += (double)v[i][k] * (double)v[i][k];
-    return sqrt(sum);
+    struct vector_job *job = context;
+    const struct objective *o = job->o;
+    int64_t begin, end, first = 0; /* in all parameters; of this one */
+    (void)thread;
+    descent_chunk_range(o->size, job->chunks, chunk, &begin, &end);
+    for (int i = 0; i < o->count; i++) {
+        int64_t size = o->value[i] ? o->param[i].size : 0;
+        int64_t from = begin > first ? begin - first : 0, to = end - first < size ? end - first : size;
+        if (from < to && job->v[i])
+            job->function(job, i, from, to, &job->sum[chunk]);
+        first += size;
+    }
 }
 
-static void keep_values(struct objective *o)
+/* Over what v has of the parameters; returns the sum, taken in the order of chunks. */
+static double over(struct objective *o, part_function *function, double factor, const float *const *v)
 {
-    for (int i = 0; i < o->count; i++)
-        if (o->param[i].grad)
-            memcpy(o->value[i], o->param[i].value, (size_t)o->param[i].size * sizeof(float));
+    struct vector_job job = {.o = o,
+                             .function = function,
+                             .factor = factor,
+                             .v = (float *const *)v,
+                             .chunks = descent_chunk_count(o->size, SHARE)};
+    double sum = 0;
+    descent_pool_run(o->options.pool, job.chunks, run_parts, &job);
+    for (int i = 0; i < job.chunks; i++)
+        sum += job.sum[i];
+    return sum;
+}
+
+static void square_part(const struct vector_job *job, int i, int64_t begin, int64_t end, double *sum)
+{
+    for (int64_t k = begin; k < end; k++)
+        *sum += (double)job->v[i][k] * (double)job->v[i][k];
+}
+
+static void keep_part(const struct vector_job *job, int i, int64_t begin, int64_t end, double *sum)
+{
+    (void)sum;
+    memcpy(job->o->value[i] + begin, job->o->param[i].value + begin, (size_t)(end - begin) * sizeof(float));
+}
+
+static void move_part(const struct vector_job *job, int i, int64_t begin, int64_t end, double *sum)
+{
+    const float *from = job->o->value[i], *v = job->v[i], h = (float)job->factor;
+    float *to = job->o->param[i].value;
+    (void)sum;
+    for (int64_t k = begin; k < end; k++)
+        to[k] = from[k] + h * v[k];
+}
+
+static void scale_part(const struct vector_job *job, int i, int64_t begin, int64_t end, double *sum)
+{
+    (void)sum;
+    for (int64_t k = begin; k < end; k++)
+        job->v[i][k] *= (float)job->factor;
 }
 
 /* values = kept + h v */
 static void move(struct objective *o, double h, const float *const *v)
 {
-    for (int i = 0; i < o->count; i++) {
-        struct descent_param *param = &o->param[i];
-        if (!o->value[i] || !v[i])
-            continue;
-        for (int64_t k = 0; k < param->size; k++)
-            param->value[k] = o->value[i][k] + (float)h * v[i][k];
-        param->version++;
-    }
+    over(o, move_part, h, v);
+    for (int i = 0; i < o->count; i++)
+        o->param[i].version += o->value[i] && v[i];
 }
 
-/* How far to step along v for a central difference: the cube root of the precision, in norms of the
- * parameters. 0 where v is 0. */
+/* Keeps the values; how far to step along v for a central difference: the cube root of the precision, in
+ * norms of the parameters. 0 where v is 0. */
 static double step_along(struct objective *o, const float *const *v)
 {
-    double length = norm_of(o, v);
-    keep_values(o);
-    double size = norm_of(o, (const float *const *)o->value);
+    const float *const *value = (const float *const *)o->value;
+    over(o, keep_part, 0, value);
+    double length = sqrt(over(o, square_part, 0, v)), size = sqrt(over(o, square_part, 0, value));
     return length > 0 ? cbrt((double)FLT_EPSILON) * (size > 0 ? size : 1) / length : 0;
-}
-
-static void scale(const struct objective *o, double factor, float *const *v)
-{
-    for (int i = 0; i < o->count; i++)
-        for (int64_t k = 0; k < o->param[i].size && o->param[i].grad && v[i]; k++)
-            v[i][k] = (float)factor * v[i][k];
 }
 
 /* ---- What is served ---- */
@@ -181,7 +230,7 @@ static enum descent_status hessian_vector(void *context, const float *const *v, 
         status = add_gradients(o, 1, false, &loss);
     move(o, 0, v);
     direct_back(o);
-    scale(o, h > 0 ? 1 / (2 * h) : 0, product);
+    over(o, scale_part, h > 0 ? 1 / (2 * h) : 0, (const float *const *)product);
     return finish(o, status);
 }
 
@@ -322,35 +371,78 @@ static void unfold(const struct nn_linear_layer *l, const float *x, int row, int
         *to = 1;
 }
 
-/* A += rows_a^T rows_a / (samples positions), S += rows_s^T rows_s / samples */
-static void multiply_rows(struct objective *o, const struct factors *f, int rows)
+/* A batch of at most ROWS rows of a layer: pairs of sample and position. */
+struct rows_job {
+    struct objective *o;
+    const struct factors *f;
+    const struct nn_linear_layer *layer;
+    int64_t first;                /* of the rows, among all of the pass */
+    int rows, chunks_a, chunks_s; /* chunks of A, then of S */
+};
+
+static void fill_rows(void *context, int chunk, int thread)
 {
-    int in = (int)f->inputs, out = (int)f->outputs, positions = f->layer.out.height * f->layer.out.width;
-    double samples = (double)o->samples;
-    descent_sgemm(true, false, in, in, rows, (float)(1 / (samples * positions)), o->rows_a, in, o->rows_a,
-                  in, 1, f->a, in);
-    descent_sgemm(true, false, out, out, rows, (float)(1 / samples), o->rows_s, out, o->rows_s, out, 1,
-                  f->s, out);
+    const struct rows_job *job = context;
+    const struct nn_linear_layer *l = job->layer;
+    const struct factors *f = job->f;
+    int64_t begin, end, positions = (int64_t)l->out.height * l->out.width;
+    (void)thread;
+    descent_chunk_range(job->rows, descent_chunk_count(job->rows, BLOCK), chunk, &begin, &end);
+    for (int64_t r = begin; r < end; r++) {
+        int64_t row = job->first + r, sample = row / positions, position = row % positions;
+        unfold(l, l->x + sample * size_of(l->in), (int)(position / l->out.width),
+               (int)(position % l->out.width), job->o->rows_a + r * f->inputs);
+        memcpy(job->o->rows_s + r * f->outputs, l->dy + row * f->outputs,
+               (size_t)f->outputs * sizeof(float));
+    }
+}
+
+/* Rows begin .. end - 1 of the symmetric sum += factor rows^T rows, from the diagonal on. */
+static void multiply_part(const float *rows, int count, int size, int chunks, int chunk, double factor,
+                          float *sum)
+{
+    int64_t begin, end;
+    descent_chunk_range(size, chunks, chunk, &begin, &end);
+    descent_sgemm(true, false, (int)(end - begin), size - (int)begin, count, (float)factor, rows + begin,
+                  size, rows + begin, size, 1, sum + begin * size + begin, size);
+}
+
+/* A += rows_a^T rows_a / (samples positions), S += rows_s^T rows_s / samples */
+static void multiply_rows(void *context, int chunk, int thread)
+{
+    const struct rows_job *job = context;
+    const struct factors *f = job->f;
+    double samples = (double)job->o->samples, positions = job->layer->out.height * job->layer->out.width;
+    (void)thread;
+    if (chunk < job->chunks_a)
+        multiply_part(job->o->rows_a, job->rows, (int)f->inputs, job->chunks_a, chunk,
+                      1 / (samples * positions), f->a);
+    else
+        multiply_part(job->o->rows_s, job->rows, (int)f->outputs, job->chunks_s, chunk - job->chunks_a,
+                      1 / samples, f->s);
 }
 
 static void add_factors(void *context, int i, const struct nn_linear_layer *l)
 {
     struct objective *o = context;
     const struct factors *f = &o->factors[i];
-    int rows = 0;
-    for (int s = 0; s < l->n; s++)
-        for (int row = 0; row < l->out.height; row++)
-            for (int column = 0; column < l->out.width; column++) {
-                int64_t position = ((int64_t)s * l->out.height + row) * l->out.width + column;
-                unfold(l, l->x + s * size_of(l->in), row, column, o->rows_a + rows * f->inputs);
-                memcpy(o->rows_s + rows * f->outputs, l->dy + position * f->outputs,
-                       (size_t)f->outputs * sizeof(float));
-                if (++rows == ROWS) {
-                    multiply_rows(o, f, rows);
-                    rows = 0;
-                }
-            }
-    multiply_rows(o, f, rows);
+    int64_t total = (int64_t)l->n * l->out.height * l->out.width;
+    struct rows_job job = {.o = o, .f = f, .layer = l};
+    job.chunks_a = descent_chunk_count(f->inputs, BLOCK);
+    job.chunks_s = descent_chunk_count(f->outputs, BLOCK);
+    for (; job.first < total; job.first += job.rows) {
+        job.rows = total - job.first < ROWS ? (int)(total - job.first) : ROWS;
+        descent_pool_run(o->options.pool, descent_chunk_count(job.rows, BLOCK), fill_rows, &job);
+        descent_pool_run(o->options.pool, job.chunks_a + job.chunks_s, multiply_rows, &job);
+    }
+}
+
+/* Copies what is above the diagonal below it. */
+static void mirror(float *matrix, int64_t size)
+{
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j < i; j++)
+            matrix[i * size + j] = matrix[j * size + i];
 }
 
 /* All factors, of the current values. */
@@ -371,6 +463,10 @@ static enum descent_status sweep(struct objective *o)
                                  .visit = add_factors, .context = o);
     }
     direct_back(o);
+    for (int i = 0; i < o->layers; i++) {
+        mirror(o->factors[i].a, o->factors[i].inputs);
+        mirror(o->factors[i].s, o->factors[i].outputs);
+    }
     return finish(o, status);
 }
 
@@ -434,10 +530,14 @@ static bool make(struct objective *o)
     o->jv = descent_arena_alloc(o->arena, outputs);
     if (!o->value || !o->grad || !o->none || !o->u || !o->jv)
         return false;
-    for (int i = 0; i < o->count && o->options.needs & products; i++)
-        if (o->param[i].grad &&
-            !(o->value[i] = descent_arena_alloc(o->arena, (size_t)o->param[i].size * sizeof(float))))
+    for (int i = 0; i < o->count && o->options.needs & products; i++) {
+        if (!o->param[i].grad)
+            continue;
+        o->value[i] = descent_arena_alloc(o->arena, (size_t)o->param[i].size * sizeof(float));
+        if (!o->value[i])
             return false;
+        o->size += o->param[i].size;
+    }
     return !(o->options.needs & OPTIM_NEEDS_LAYER_FACTORS) || make_factors(o);
 }
 

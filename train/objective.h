@@ -19,9 +19,10 @@ struct objective_options {
     nn_plan *plan; /* for training; keeps `output` */
     const nn_node *output;
     enum objective_loss loss;
-    int batch;      /* of the plan */
-    uint64_t seed;  /* of the labels that are drawn */
-    unsigned needs; /* OPTIM_NEEDS_...: what there must be memory for */
+    int batch;                 /* of the plan */
+    uint64_t seed;             /* of the labels that are drawn */
+    unsigned needs;            /* OPTIM_NEEDS_...: what there must be memory for */
+    struct descent_pool *pool; /* NULL: the calling thread; never changes a bit */
     /* Feeds the plan with pass 0, 1, ... of this step again, in this order; *n: its samples. */
     enum descent_status (*feed)(void *context, int pass, int *n);
     void *context;

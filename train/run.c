@@ -296,6 +296,7 @@ static enum descent_status set_objective(struct run *run)
                                               .batch = start->micro_batch,
                                               .seed = run->config->seed,
                                               .needs = optim_needs(run->optim),
+                                              .pool = run->pool,
                                               .feed = feed_again,
                                               .context = run};
     if (!options.needs)

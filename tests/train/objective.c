@@ -481,6 +481,117 @@ static void passes_make_no_difference(void **state)
     net_free(cut);
 }
 
+/* One pass of a network of one layer. */
+struct large {
+    int samples;
+    nn_plan *plan;
+    const nn_node *x, *labels;
+    const float *image;
+    const int32_t *label;
+};
+
+static enum descent_status feed_large(void *context, int pass, int *n)
+{
+    const struct large *large = context;
+    (void)pass;
+    *n = large->samples;
+    nn_feed(large->plan, large->x, large->image);
+    nn_feed(large->plan, large->labels, large->label);
+    return DESCENT_OK;
+}
+
+/* A convolution with groups, a layer used twice and a frozen one have no factors: whoever asks for them
+ * steps these by other means. What is left is found, whatever stands around it. */
+static void layers_without_factors_are_left_out(void **state)
+{
+    (void)state;
+    nn_graph *graph = nn_graph_new(1);
+    nn_node *x = nn_input(graph, 4, 4, 4),
+            *h = nn_conv2d(x, 4, .kernel = 3, .groups = 2, .name = "grouped");
+    h = nn_dense(nn_flatten(h), 5, .name = "frozen");
+    nn_node *twice = nn_dense(h, 5, .name = "shared");
+    h = nn_tanh(nn_dense(nn_tanh(twice), 5, .share = twice));
+    nn_node *y = nn_dense(h, 3, .name = "plain"), *labels = nn_labels(graph, 3);
+    nn_freeze(graph, "frozen*");
+    nn_plan *plan = nn_compile(graph, .output = y, .loss = nn_softmax_cross_entropy(y, labels), .batch = 2,
+                               .training = true);
+    assert_non_null(plan);
+    struct objective *objective = objective_new(&(struct objective_options){
+        .graph = graph, .plan = plan, .output = y, .batch = 2, .needs = OPTIM_NEEDS_LAYER_FACTORS});
+    assert_non_null(objective);
+    const struct optim_objective *served = objective_served(objective);
+    struct optim_layer layer;
+    int count;
+    assert_int_equal(served->layer_factors(objective, 0, &layer, NULL, NULL), DESCENT_OK);
+    assert_string_equal(nn_params(graph, &count)[layer.weight].name, "plain.weight");
+    assert_int_equal(served->layer_factors(objective, 1, &layer, NULL, NULL), DESCENT_NOT_FOUND);
+    objective_free(objective);
+    nn_plan_free(plan);
+    nn_graph_free(graph);
+}
+
+/* Factors of a layer large enough for several chunks and batches of rows are the sums they are said to be,
+ * with the same bits for any number of threads. */
+static void large_factors_are_sums_over_rows_for_any_number_of_threads(void **state)
+{
+    enum { INPUTS = 70, OUTPUTS = 40, SAMPLES = 300 };
+    static float image[SAMPLES * INPUTS], a[4][(INPUTS + 1) * (INPUTS + 1)], s[4][OUTPUTS * OUTPUTS];
+    static int32_t label[SAMPLES];
+    struct descent_random random = descent_random_new(4, DESCENT_RANDOM_TEST, 0);
+    (void)state;
+    for (int i = 0; i < SAMPLES * INPUTS; i++)
+        image[i] = (float)descent_random_normal(&random);
+    for (int threads = 1; threads <= 3; threads++) {
+        struct descent_pool *pool = descent_pool_new(threads);
+        nn_graph *graph = nn_graph_new(1);
+        nn_node *x = nn_input(graph, INPUTS, 1, 1), *y = nn_dense(x, OUTPUTS),
+                *labels = nn_labels(graph, OUTPUTS);
+        nn_plan *plan = nn_compile(graph, .output = y, .loss = nn_softmax_cross_entropy(y, labels),
+                                   .batch = SAMPLES, .training = true, .pool = pool);
+        assert_true(plan && pool);
+        struct large large = {SAMPLES, plan, x, labels, image, label};
+        struct objective *objective =
+            objective_new(&(struct objective_options){.graph = graph,
+                                                      .plan = plan,
+                                                      .output = y,
+                                                      .batch = SAMPLES,
+                                                      .needs = OPTIM_NEEDS_LAYER_FACTORS,
+                                                      .pool = pool,
+                                                      .feed = feed_large,
+                                                      .context = &large});
+        assert_non_null(objective);
+        objective_begin(objective);
+        objective_end(objective, 1, SAMPLES, 0);
+        struct optim_layer layer;
+        assert_int_equal(
+            objective_served(objective)->layer_factors(objective, 0, &layer, a[threads], s[threads]),
+            DESCENT_OK);
+        assert_memory_equal(a[threads], a[1], sizeof a[1]);
+        assert_memory_equal(s[threads], s[1], sizeof s[1]);
+        objective_free(objective);
+        nn_plan_free(plan);
+        nn_graph_free(graph);
+        descent_pool_free(pool);
+    }
+    for (int i = 0; i <= INPUTS; i++)
+        for (int j = 0; j <= INPUTS; j++) {
+            double sum = 0;
+            for (int k = 0; k < SAMPLES; k++)
+                sum += (i < INPUTS ? (double)image[k * INPUTS + i] : 1) *
+                       (j < INPUTS ? (double)image[k * INPUTS + j] : 1) / SAMPLES;
+            assert_float_equal(a[1][i * (INPUTS + 1) + j], sum, 1e-5);
+        }
+    double trace = 0;
+    for (int i = 0; i < OUTPUTS; i++) {
+        double row = 0; /* p - (1 at a class) adds up to 0 */
+        for (int j = 0; j < OUTPUTS; j++)
+            row += (double)s[1][i * OUTPUTS + j];
+        assert_float_equal(row, 0, 1e-5);
+        trace += (double)s[1][i * OUTPUTS + i];
+    }
+    assert_true(trace > 0.5 && trace < 2);
+}
+
 /* The loss also sees a layer that the output does not depend on. */
 static void gradients_from_a_node_that_the_loss_goes_around_are_an_error(void **state)
 {
@@ -513,6 +624,8 @@ int main(void)
         cmocka_unit_test(factors_of_one_sample_are_those_of_its_gradient),
         cmocka_unit_test(factors_of_a_convolution_are_sums_over_positions),
         cmocka_unit_test(passes_make_no_difference),
+        cmocka_unit_test(layers_without_factors_are_left_out),
+        cmocka_unit_test(large_factors_are_sums_over_rows_for_any_number_of_threads),
         cmocka_unit_test(gradients_from_a_node_that_the_loss_goes_around_are_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

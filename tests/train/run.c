@@ -224,6 +224,29 @@ static void any_number_of_threads_and_workers_gives_the_same_bits(void **state)
     }
 }
 
+/* Those that ask the objective for more than a gradient; the model is large enough for several chunks. */
+static void any_number_of_threads_gives_curvature_the_same_bits(void **state)
+{
+    static const char *const optimizers[] = {"lbfgs:iterations=4", "hessian_free", "kfac",
+                                             "sophia_g",           "sophia_h",     "adahessian"};
+    (void)state;
+    for (size_t i = 0; i < sizeof optimizers / sizeof *optimizers; i++) {
+        char text[200], name[40];
+        struct path one = {""};
+        for (int threads = 1; threads <= 3; threads++) {
+            snprintf(name, sizeof name, "%s-%d", optimizers[i], threads);
+            struct path other = path_of(name);
+            snprintf(text, sizeof text,
+                     "--model mlp:64 --optimizer %s --steps 2 --batch 50 --micro-batch 25 --threads %d",
+                     optimizers[i], threads);
+            must_run(&other, text);
+            if (threads == 1)
+                one = other;
+            must_be_equal_files(&one, &other, "model.safetensors");
+        }
+    }
+}
+
 /* Targets in shares go another way through the loss than classes do; with all in one share it is the same.
  */
 static void mixing_trains_on_shares_and_is_judged_on_classes(void **state)
@@ -561,6 +584,7 @@ int main(void)
         cmocka_unit_test(test_set_is_read_once_or_never),
         cmocka_unit_test(plateau_follows_the_validation_loss),
         cmocka_unit_test(any_number_of_threads_and_workers_gives_the_same_bits),
+        cmocka_unit_test(any_number_of_threads_gives_curvature_the_same_bits),
         cmocka_unit_test(mixing_trains_on_shares_and_is_judged_on_classes),
         cmocka_unit_test(another_seed_gives_another_model),
         cmocka_unit_test(accumulated_passes_equal_the_whole_batch),
