@@ -22,6 +22,8 @@ enum descent_purpose {
     DESCENT_RANDOM_SURFACE,   /* noise on a surface's gradient; stream = step */
     DESCENT_RANDOM_SOBOL,     /* scrambling; stream = dimension */
     DESCENT_RANDOM_BOOTSTRAP, /* resamples; stream = what is resampled */
+    DESCENT_RANDOM_DIRECTION, /* through weights; stream = hash of a parameter's name + which */
+    DESCENT_RANDOM_SUBSET,    /* some images of many */
 };
 
 /* A source is a value: copy it freely. `next` is the position of the sequential calls below. */

@@ -39,10 +39,15 @@ enum descent_status plot_draw(const char *directory, const char *name, enum plot
     enum descent_status status = descent_file_create(&out, path);
     if (status != DESCENT_OK)
         return status;
-    fprintf(out.stream, "set terminal %s size %d,%d %s\nset output '%s.%s'\n%s",
-            format == PLOT_SVG ? "svg" : "gif", width, height,
-            format == PLOT_SVG ? "background '#ffffff'" : "animate delay 8", name,
-            format == PLOT_SVG ? "svg" : "gif", script);
+    if (format == PLOT_GIF)
+        fprintf(out.stream, "set terminal gif size %d,%d animate delay 8\nset output '%s.gif'\n%s", width,
+                height, name, script);
+    else
+        fprintf(out.stream, "set terminal svg size %d,%d background '#ffffff'\nset output '%s.svg'\n%s",
+                width, height, name, script);
+    if (format == PLOT_SVG_AND_PNG)
+        fprintf(out.stream, "reset\nset terminal pngcairo size %d,%d\nset output '%s.png'\n%s", width,
+                height, name, script);
     status = descent_file_commit(&out);
     *drawn = status == DESCENT_OK && run_gnuplot(directory, file);
     return status;

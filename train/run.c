@@ -5,6 +5,7 @@
 #include "models/models.h"
 #include "train/objective.h"
 #include "train/rundir.h"
+#include "train/tally.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -43,13 +44,6 @@ struct run {
     } since;                   /* when the training time was last added up */
     int64_t judged_at;         /* the step after which ... */
     struct train_score judged; /* ... the held-out part was evaluated last */
-};
-
-/* Sums over samples, of which the means are reported. */
-struct tally {
-    double loss;
-    double wrong, most; /* samples, or squared distances: accuracy is 1 - wrong / most */
-    int64_t samples;
 };
 
 /* ---- Setting up ---- */
@@ -370,18 +364,6 @@ static void tear_down(struct run *run)
 
 /* ---- Passes ---- */
 
-/* How wrong the outputs of a batch are, and would be that know nothing but the mean. */
-static void add_distances(const nn_plan *plan, const nn_node *output, const float *targets, int64_t count,
-                          struct tally *tally)
-{
-    const float *y = nn_value(plan, output);
-    for (int64_t k = 0; k < count; k++) {
-        double target = (double)targets[k], error = (double)y[k] - target;
-        tally->wrong += error * error;
-        tally->most += target * target;
-    }
-}
-
 /* The loader's next batch through a plan, added to the tally. *n: its samples, 0 at the end of the epoch.
  */
 static enum descent_status forward(struct run *run, nn_plan *plan, struct data_loader *loader,
@@ -395,21 +377,8 @@ static enum descent_status forward(struct run *run, nn_plan *plan, struct data_l
     enum descent_status status = nn_forward(plan, *n);
     if (status != DESCENT_OK)
         return status;
-    tally->loss += nn_loss(plan) * *n;
-    tally->samples += *n;
-    if (run->start.data->targets > 0) {
-        add_distances(plan, run->output, batch.targets, (int64_t)*n * run->start.data->targets, tally);
-    } else {
-        tally->wrong += *n - nn_count_correct(plan, run->output, batch.labels, *n);
-        tally->most += *n;
-    }
+    tally_add(tally, plan, run->output, &batch, *n, run->start.data);
     return DESCENT_OK;
-}
-
-static struct train_score score(const struct tally *tally)
-{
-    return (struct train_score){.loss = tally->loss / (double)tally->samples,
-                                .accuracy = (tally->most - tally->wrong) / tally->most};
 }
 
 static enum descent_status evaluate(struct run *run, struct data_loader *loader, struct train_score *result)
@@ -422,7 +391,7 @@ static enum descent_status evaluate(struct run *run, struct data_loader *loader,
     do
         status = forward(run, run->eval_plan, loader, &tally, &n);
     while (status == DESCENT_OK && n > 0);
-    *result = score(&tally);
+    *result = tally_score(&tally);
     return status;
 }
 
@@ -646,7 +615,7 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
         if (status != DESCENT_OK)
             return status;
         result->steps++;
-        struct train_score mean = score(&tally);
+        struct train_score mean = tally_score(&tally);
         step.epoch_loss = mean.loss;
         step.epoch_accuracy = mean.accuracy;
         step.images_per_second = (double)tally.samples / done->seconds;
@@ -667,7 +636,7 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
     }
     done->epoch = epoch;
     done->step = result->steps;
-    done->train = score(&tally);
+    done->train = tally_score(&tally);
     done->images_per_second = (double)tally.samples / done->seconds;
     return DESCENT_OK;
 }

@@ -1,6 +1,6 @@
 /* Surfaces are what they say, and optimizers do on them what the textbooks say they do. */
 #include "tests/train/program.h"
-#include "train/trajectory.h"
+#include "train/landscape/trajectory.h"
 
 #include <math.h>
 
@@ -154,7 +154,8 @@ static void wrong_requests_exit_2(void **state)
     static const struct {
         const char *arguments, *message;
     } wrong[] = {
-        {"landscape", "--surface is missing"},
+        {"landscape", "expected --surface NAME or --run DIR"},
+        {"landscape --surface saddle --run a", "expected --surface or --run, not both"},
         {"landscape --surface rosenbrok", "unknown surface 'rosenbrok'; did you mean 'rosenbrock'?"},
         {"landscape --surface saddle --start 9,0", "--start 9,0 is outside the domain of surface saddle"},
         {"landscape --surface saddle --start 1", "--start 1: expected X,Y"},

@@ -3,7 +3,7 @@
 #define DESCENT_TRAIN_TRAJECTORY_H
 
 #include "base/status.h"
-#include "train/surfaces.h"
+#include "train/landscape/surfaces.h"
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* See trajectory.h. Two parameters, an optimizer that knows nothing of where it is, and the surface's own
  * gradient. */
-#include "train/trajectory.h"
+#include "train/landscape/trajectory.h"
 
 #include "base/random.h"
 #include "optim/optim.h"

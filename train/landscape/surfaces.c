@@ -1,6 +1,6 @@
 /* The functions of surfaces.h with their gradients. Most are old acquaintances of numerical optimization:
  * Surjanovic & Bingham's virtual library of test functions; Rosenbrock 1960; Beale 1958. */
-#include "train/surfaces.h"
+#include "train/landscape/surfaces.h"
 
 #include "base/spec.h"
 

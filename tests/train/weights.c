@@ -1,0 +1,419 @@
+/* `train landscape --run`: the loss around trained weights. Its parts against what they must give, the
+ * program against itself: threads, interruptions and other requests. */
+#include "tests/train/program.h"
+#include "train/landscape/plane.h"
+#include "train/landscape/roughness.h"
+#include "train/landscape/sharpness.h"
+#include "train/objective.h"
+
+#include "base/linalg.h"
+#include "base/random.h"
+
+#include <math.h>
+#include <signal.h>
+#include <time.h>
+
+/* ---- Parts ---- */
+
+static void directions_have_the_norms_of_the_filters(void **state)
+{
+    (void)state;
+    float conv[2 * 3 * 4], bias[2] = {1, 2}, running[2] = {3, 4}, d[2][26];
+    for (int k = 0; k < 24; k++)
+        conv[k] = (float)(k + 1) / 10;
+    struct descent_param param[] = {
+        {.name = "conv.weight", .rank = 4, .shape = {2, 3, 2, 2}, .size = 24, .value = conv},
+        {.name = "running_mean",
+         .kind = DESCENT_BUFFER,
+         .rank = 1,
+         .shape = {2},
+         .size = 2,
+         .value = running},
+        {.name = "conv.bias", .kind = DESCENT_BIAS, .rank = 1, .shape = {2}, .size = 2, .value = bias},
+    };
+    assert_int_equal(vector_size(param, 3), 26);
+    for (uint64_t which = 0; which < 2; which++)
+        random_direction(param, 3, 5, which, d[which]);
+    for (int filter = 0; filter < 2; filter++) {
+        double of_weights = 0, of_direction = 0, both = 0;
+        for (int k = 12 * filter; k < 12 * filter + 12; k++) {
+            of_weights += pow((double)conv[k], 2);
+            of_direction += pow((double)d[0][k], 2);
+            both += (double)d[0][k] * (double)d[1][k];
+        }
+        assert_float_equal(sqrt(of_direction), sqrt(of_weights), 1e-5 * sqrt(of_weights));
+        assert_true(fabs(both) < 0.9 * of_weights); /* two directions, not one */
+    }
+    assert_true(d[0][24] == 0 && d[0][25] == 0);
+
+    float origin[26];
+    vector_read(param, 3, origin);
+    const struct plane plane = {.size = 26, .origin = origin, .direction = {d[0], d[1]}};
+    plane_place(&plane, 0.5, -2, param, 3);
+    assert_float_equal(conv[7], origin[7] + 0.5f * d[0][7] - 2 * d[1][7], 1e-6);
+    assert_true(running[0] == 3 && bias[1] == 2 && param[0].version == 1);
+}
+
+/* a x^2 + b y^2 + c x y on a grid */
+static struct roughness roughness_of_form(double a, double b, double c)
+{
+    enum { ROWS = 5, COLUMNS = 7 };
+    double value[ROWS * COLUMNS * 2], dx = 0.25, dy = 0.5;
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLUMNS; j++) {
+            double x = j * dx, y = i * dy;
+            value[(i * COLUMNS + j) * 2] = a * x * x + b * y * y + c * x * y;
+            value[(i * COLUMNS + j) * 2 + 1] = NAN;
+        }
+    return roughness_of(value, ROWS, COLUMNS, 2, dx, dy);
+}
+
+static void roughness_of_quadratic_forms_is_known(void **state)
+{
+    (void)state;
+    struct roughness bowl = roughness_of_form(3, 1, 0.5), saddle = roughness_of_form(2, -1, 0),
+                     turned = roughness_of_form(0, 0, 1), dome = roughness_of_form(-1, -2, 0);
+    assert_int_equal(bowl.points, 15);
+    assert_float_equal(bowl.mean, 0, 1e-12);
+    assert_float_equal(bowl.share, 0, 0);
+    assert_float_equal(saddle.mean, 0.5, 1e-9);
+    assert_float_equal(saddle.share, 1, 0);
+    assert_float_equal(turned.mean, 1, 1e-9); /* x y: -1 and 1 along the diagonals */
+    assert_float_equal(dome.mean, 1, 1e-9);
+}
+
+/* Rows of a curve in a plane of a space of 6, with a third direction in which one point lies. */
+static void principal_plane_is_the_one_that_the_path_lies_in(void **state)
+{
+    (void)state;
+    static const double along[5][3] = {{3, 1, 0}, {2, 2, 0}, {1, 1, 0}, {0, 1, 0}, {0, 0, 0}};
+    static const float u[6] = {0.6f, 0, 0.8f, 0, 0, 0}, v[6] = {0, 1, 0, 0, 0, 0},
+                       w[6] = {0, 0, 0, 0, 0, 1};
+    float row[5][6], origin[6] = {5, 4, 3, 2, 1, 0}, directions[12];
+    const float *rows[5];
+    double at[10];
+    const int paths[] = {0};
+    for (int bent = 0; bent < 2; bent++) {
+        for (int i = 0; i < 5; i++) {
+            rows[i] = row[i];
+            for (int k = 0; k < 6; k++)
+                row[i][k] = origin[k] + (float)along[i][0] * u[k] + (float)along[i][1] * v[k] +
+                            (float)(bent && i == 2 ? 0.5 : 0) * w[k];
+        }
+        struct principal principal = {.at = at};
+        assert_int_equal(principal_plane(rows, 5, origin, 6, paths, 1, directions, &principal), DESCENT_OK);
+        double all = principal.share[0] + principal.share[1];
+        if (bent)
+            assert_true(all < 1 - 1e-3 && principal.outside > 0.01);
+        else
+            assert_true(fabs(all - 1) < 1e-9 && principal.outside < 1e-6);
+        assert_true(principal.share[0] > principal.share[1]);
+        assert_float_equal(at[8], 0, 1e-6); /* the origin is in the plane */
+        assert_float_equal(at[9], 0, 1e-6);
+        for (int i = 0; i < 5 && !bent; i++)
+            for (int k = 0; k < 6; k++)
+                assert_float_equal(
+                    row[i][k], origin[k] + at[2 * i] * directions[k] + at[2 * i + 1] * directions[6 + k],
+                    1e-5);
+    }
+    assert_int_equal(
+        principal_plane(rows, 2, origin, 6, paths, 1, directions, &(struct principal){.at = at}),
+        DESCENT_BAD_ARGUMENT);
+}
+
+/* ---- Sharpness ---- */
+
+enum { FEATURES = 6, UNITS = 5, CLASSES = 4, SAMPLES = 12, MOST = 64 };
+
+struct net {
+    nn_graph *graph;
+    nn_node *x, *labels, *logits;
+    nn_plan *plan;
+    float image[SAMPLES * FEATURES];
+    int32_t label[SAMPLES];
+};
+
+static enum descent_status feed(void *context, int pass, int *n)
+{
+    struct net *net = context;
+    (void)pass;
+    *n = SAMPLES;
+    nn_feed(net->plan, net->x, net->image);
+    nn_feed(net->plan, net->labels, net->label);
+    return DESCENT_OK;
+}
+
+static void gradient(struct net *net, const struct descent_param *param, int count, double *to)
+{
+    int n;
+    feed(net, 0, &n);
+    assert_int_equal(nn_forward(net->plan, n), DESCENT_OK);
+    assert_int_equal(nn_backward(net->plan, .clear = true), DESCENT_OK);
+    for (int i = 0; i < count; i++)
+        for (int64_t k = 0; k < param[i].size; k++)
+            *to++ = (double)param[i].grad[k];
+}
+
+/* The largest eigenvalue of the Hessian, each column a central difference of gradients. */
+static double largest_eigenvalue(struct net *net, struct descent_param *param, int count, int size)
+{
+    double h = 1e-2, *hessian = malloc((size_t)(2 * size * size) * sizeof *hessian), w[MOST],
+           ahead[MOST] = {0}, behind[MOST] = {0};
+    assert_non_null(hessian);
+    int column = 0;
+    for (int i = 0; i < count; i++)
+        for (int64_t k = 0; k < param[i].size; k++, column++) {
+            float value = param[i].value[k];
+            param[i].value[k] = value + (float)h;
+            param[i].version++;
+            gradient(net, param, count, ahead);
+            param[i].value[k] = value - (float)h;
+            param[i].version++;
+            gradient(net, param, count, behind);
+            param[i].value[k] = value;
+            param[i].version++;
+            for (int row = 0; row < size; row++)
+                hessian[row * size + column] = (ahead[row] - behind[row]) / (2 * h);
+        }
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < i; j++)
+            hessian[i * size + j] = hessian[j * size + i] =
+                (hessian[i * size + j] + hessian[j * size + i]) / 2;
+    assert_int_equal(descent_deigh(size, hessian, w, hessian + size * size), DESCENT_OK);
+    free(hessian);
+    return w[size - 1];
+}
+
+static void sharpness_is_the_largest_eigenvalue_of_the_whole_hessian(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct net net = {.graph = nn_graph_new(seed)};
+        struct descent_random random = descent_random_new(seed, DESCENT_RANDOM_TEST, 0);
+        for (int i = 0; i < SAMPLES * FEATURES; i++)
+            net.image[i] = (float)descent_random_normal(&random);
+        for (int i = 0; i < SAMPLES; i++)
+            net.label[i] = (int32_t)descent_random_below(&random, CLASSES);
+        net.x = nn_input(net.graph, FEATURES, 1, 1);
+        net.logits = nn_dense(nn_tanh(nn_dense(net.x, UNITS)), CLASSES);
+        net.labels = nn_labels(net.graph, CLASSES);
+        net.plan = nn_compile(net.graph, .output = net.logits,
+                              .loss = nn_softmax_cross_entropy(net.logits, net.labels), .batch = SAMPLES,
+                              .training = true);
+        assert_non_null(net.plan);
+        int count;
+        struct descent_param *param = nn_params(net.graph, &count);
+        struct objective *objective =
+            objective_new(&(struct objective_options){.graph = net.graph,
+                                                      .plan = net.plan,
+                                                      .output = net.logits,
+                                                      .batch = SAMPLES,
+                                                      .needs = OPTIM_NEEDS_HESSIAN_VECTOR,
+                                                      .feed = feed,
+                                                      .context = &net});
+        assert_non_null(objective);
+        objective_begin(objective);
+        objective_end(objective, 1, SAMPLES, 0);
+        struct sharpness sharpness;
+        assert_int_equal(sharpness_find(objective_served(objective), param, count, 2e-3, &sharpness),
+                         DESCENT_OK);
+        double expected = largest_eigenvalue(&net, param, count, (int)vector_size(param, count));
+        if (!(fabs(sharpness.largest - expected) <= 0.01 * expected))
+            fail_msg("sharpness %g, largest eigenvalue of the whole Hessian %g", sharpness.largest,
+                     expected);
+        assert_true(sharpness.error <= 2e-3 && sharpness.smallest < sharpness.largest);
+        objective_free(objective);
+        nn_plan_free(net.plan);
+        nn_graph_free(net.graph);
+    }
+}
+
+/* ---- The program ---- */
+
+static struct path data_path, run_path, norm_path;
+
+static struct path train_run_in(const char *name, const char *options)
+{
+    struct path path = path_of(name);
+    struct program program = program_run("--data %s --epochs 1 --batch 50 --quiet --out %s %s",
+                                         data_path.text, path.text, options);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    return path;
+}
+
+static int make_runs(void **state)
+{
+    (void)state;
+    data_path = small_data("small-set");
+    run_path = train_run_in("run-mlp", "--model mlp:16");
+    norm_path = train_run_in("run-norm", "--model resnet20:width=0.125");
+    return 0;
+}
+
+static void must_be_equal(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t m, n;
+    assert_int_equal(descent_file_read(a, 1 << 20, &x, &m), DESCENT_OK);
+    assert_int_equal(descent_file_read(b, 1 << 20, &y, &n), DESCENT_OK);
+    assert_int_equal(m, n);
+    assert_memory_equal(x, y, m);
+    free(x);
+    free(y);
+}
+
+static struct path in(struct path directory, const char *name)
+{
+    struct path path;
+    assert_true(snprintf(path.text, sizeof path.text, "%s/%s", directory.text, name) <
+                (int)sizeof path.text);
+    return path;
+}
+
+static const char small[] = "--grid 5 --images 60 --statistics 40 --no-pictures";
+
+/* With batch norm, whose statistics each point computes anew. */
+static void grid_does_not_depend_on_threads(void **state)
+{
+    (void)state;
+    struct path one = path_of("one-thread"), three = path_of("three-threads");
+    struct program program = program_run("landscape --run %s %s --directions 2 --threads 1 --out %s",
+                                         norm_path.text, small, one.text);
+    program_must_say(&program, 0, "");
+    assert_non_null(strstr(program.out, "running statistics are computed anew at every point"));
+    assert_non_null(strstr(program.out, "roughness "));
+    assert_non_null(strstr(program.out, "sharpness "));
+    assert_null(strstr(program.out, "\r")); /* no terminal, no progress */
+    program_free(&program);
+    program = program_run("landscape --run %s %s --directions 2 --threads 3 --out %s", norm_path.text,
+                          small, three.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    must_be_equal(in(one, "grid.npy").text, in(three, "grid.npy").text);
+    must_be_equal(in(one, "grid.csv").text, in(three, "grid.csv").text);
+}
+
+/* Numbers of a file that are not NaN, after the header. */
+static int finished(const char *path)
+{
+    char *bytes;
+    size_t size;
+    int count = 0;
+    if (descent_file_read(path, 1 << 20, &bytes, &size) != DESCENT_OK)
+        return 0;
+    for (size_t at = 256; at + 8 <= size; at += 8) {
+        double number;
+        memcpy(&number, bytes + at, 8);
+        count += !isnan(number);
+    }
+    free(bytes);
+    return count;
+}
+
+static void killed_request_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    struct path whole = path_of("whole"), killed = path_of("killed");
+    struct path whole_grid = in(whole, "grid.npy"), grid = in(killed, "grid.npy");
+    char arguments[1024];
+    struct program program = program_run("landscape --run %s --grid 7 --no-pictures --images all --out %s",
+                                         norm_path.text, whole.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    snprintf(arguments, sizeof arguments, "landscape --run %s --grid 7 --no-pictures --images all --out %s",
+             norm_path.text, killed.text);
+    pid_t child = program_start(arguments);
+    const struct timespec moment = {.tv_nsec = 1000000};
+    for (int i = 0; i < 60000 && finished(grid.text) < 6; i++)
+        nanosleep(&moment, NULL);
+    kill(child, SIGKILL);
+    program = program_wait(child);
+    assert_int_equal(program.code, -SIGKILL);
+    program_free(&program);
+    int before = finished(grid.text);
+    assert_in_range(before, 6, 2 * 49 - 1);
+    program = program_run("%s", arguments);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    must_be_equal(whole_grid.text, grid.text);
+}
+
+static void cut(const char *path)
+{
+    char *bytes;
+    size_t size;
+    assert_int_equal(descent_file_read(path, 1 << 20, &bytes, &size), DESCENT_OK);
+    FILE *stream = fopen(path, "wb");
+    assert_non_null(stream);
+    assert_int_equal(fwrite(bytes, 1, size - 8, stream), size - 8);
+    assert_int_equal(fclose(stream), 0);
+    free(bytes);
+}
+
+static void must_fail(int code, const char *message, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void must_fail(int code, const char *message, const char *format, ...)
+{
+    char arguments[2048];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    struct program program = program_run("landscape %s", arguments);
+    program_must_say(&program, code, message);
+    program_free(&program);
+}
+
+static void other_requests_and_damaged_grids_are_refused(void **state)
+{
+    (void)state;
+    struct path out = path_of("refused");
+    struct program program = program_run("landscape --run %s %s --out %s", run_path.text, small, out.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    must_fail(1, "what another request found, with seed 1 instead of 2", "--run %s %s --seed 2 --out %s",
+              run_path.text, small, out.text);
+    must_fail(1, "with runs ", "--run %s %s --out %s", norm_path.text, small, out.text);
+    cut(in(out, "grid.npy").text);
+    must_fail(1, "bytes, expected", "--run %s %s --out %s", run_path.text, small, out.text);
+    assert_int_equal(remove(in(out, "landscape.json").text), 0);
+    must_fail(1, "without a landscape.json", "--run %s %s --out %s", run_path.text, small, out.text);
+    program =
+        program_run("landscape --run %s %s --seed 2 --out %s --force", run_path.text, small, out.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+}
+
+static void runs_that_cannot_be_reopened_are_named(void **state)
+{
+    (void)state;
+    struct path nothing = path_of("nothing"), bare = train_run_in("bare", "--model mlp:16");
+    must_fail(1, "cannot open the run", "--run %s", nothing.text);
+    must_fail(1, "holds no run.json", "--run %s", data_path.text);
+    must_fail(1, "what it was trained on", "--run %s --data %s", run_path.text, SAMPLE);
+    must_fail(1, "nowhere", "--run %s --data nowhere", run_path.text);
+    must_fail(2, "--grid 4: expected an odd number", "--run %s --grid 4", run_path.text);
+    assert_int_equal(remove(in(bare, "model.safetensors").text), 0);
+    must_fail(1, "model.safetensors", "--run %s", bare.text);
+    FILE *stream = fopen(in(bare, "run.json").text, "w");
+    assert_non_null(stream);
+    fputs("{}", stream);
+    assert_int_equal(fclose(stream), 0);
+    must_fail(1, "expected the config of a run", "--run %s", bare.text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(directions_have_the_norms_of_the_filters),
+        cmocka_unit_test(roughness_of_quadratic_forms_is_known),
+        cmocka_unit_test(principal_plane_is_the_one_that_the_path_lies_in),
+        cmocka_unit_test(sharpness_is_the_largest_eigenvalue_of_the_whole_hessian),
+        cmocka_unit_test(grid_does_not_depend_on_threads),
+        cmocka_unit_test(killed_request_goes_on_where_it_was),
+        cmocka_unit_test(other_requests_and_damaged_grids_are_refused),
+        cmocka_unit_test(runs_that_cannot_be_reopened_are_named),
+    };
+    return cmocka_run_group_tests(tests, make_runs, NULL);
+}

@@ -1,0 +1,197 @@
+/* See reopen.h. */
+#include "train/reopen.h"
+
+#include "base/file.h"
+#include "models/models.h"
+#include "train/extension.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LARGEST_RUN_JSON = 64 << 20 }; /* bytes; a folder of pictures lists many files */
+
+const char *reopened_file(const struct reopened *run, const char *name, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s", run->path, name);
+    return path;
+}
+
+/* ---- run.json ---- */
+
+static enum descent_status read_json(struct reopened *run)
+{
+    char path[PATH_MAX + 16], *text;
+    struct stat info;
+    size_t size;
+    if (stat(run->path, &info) != 0)
+        return descent_fail_errno("open the run", run->path, errno);
+    reopened_file(run, "run.json", path, sizeof path);
+    if (stat(path, &info) != 0 && errno == ENOENT)
+        return descent_fail(DESCENT_NOT_FOUND, "%s: no run directory, it holds no run.json", run->path);
+    enum descent_status status = descent_file_read(path, LARGEST_RUN_JSON, &text, &size);
+    if (status != DESCENT_OK)
+        return status;
+    run->json = descent_json_parse(path, text, size);
+    free(text);
+    if (!run->json)
+        return DESCENT_BAD_FORMAT;
+    run->config = descent_json_get(run->json, "config");
+    run->model = run->config ? descent_json_text(run->config, "model", NULL) : NULL;
+    return run->model && descent_json_text(run->config, "data", NULL)
+               ? DESCENT_OK
+               : descent_fail(DESCENT_BAD_FORMAT, "%s: expected the config of a run, with model and data",
+                              path);
+}
+
+/* ---- The data set ---- */
+
+static enum descent_status changed(const struct reopened *run, const char *what, const char *now,
+                                   const char *then)
+{
+    return descent_fail(DESCENT_MISMATCH,
+                        "%s: its data set is not what it was trained on: %s is %s, was %s", run->path, what,
+                        now, then);
+}
+
+static enum descent_status check_count(const struct reopened *run, const char *what, int64_t now,
+                                       double then)
+{
+    char a[32], b[32];
+    if ((double)now == then)
+        return DESCENT_OK;
+    snprintf(a, sizeof a, "%lld", (long long)now);
+    snprintf(b, sizeof b, "%.0f", then);
+    return changed(run, what, a, b);
+}
+
+static enum descent_status check_files(const struct reopened *run, const struct descent_json *files,
+                                       const struct data_info *info)
+{
+    for (int i = 0; i < descent_json_count(files); i++) {
+        const char *name = descent_json_text(descent_json_at(files, i), "name", "");
+        const char *then = descent_json_text(descent_json_at(files, i), "md5", ""), *now = "not there";
+        for (int k = 0; k < info->file_count; k++)
+            if (strcmp(info->files[k].name, name) == 0)
+                now = info->files[k].md5;
+        if (strcmp(now, then) != 0)
+            return changed(run, name, now, then);
+    }
+    return DESCENT_OK;
+}
+
+/* A run without a test part counted none. */
+static enum descent_status check_data(const struct reopened *run, const struct data_info *info)
+{
+    const struct descent_json *data = descent_json_get(run->json, "data");
+    enum descent_status status = DESCENT_OK;
+    double test = descent_json_number(data, "test_count", 0);
+    if (data)
+        status = check_files(run, descent_json_get(data, "files"), info);
+    if (status == DESCENT_OK)
+        status = check_count(run, "the number of training images", info->train_count,
+                             descent_json_number(data, "train_count", 0) +
+                                 descent_json_number(data, "validation_count", 0));
+    if (status == DESCENT_OK && test > 0)
+        status = check_count(run, "the number of test images", info->test_count, test);
+    return status;
+}
+
+static enum descent_status open_views(struct reopened *run)
+{
+    double fraction = descent_json_number(run->config, "validation", 0);
+    double seed = descent_json_number(run->config, "seed", 1);
+    seed = descent_json_number(run->config, "split_seed", seed);
+    enum descent_status status = DESCENT_OK;
+    if (fraction > 0)
+        status = data_split(run->set, fraction, (uint64_t)seed, &run->train, &run->validation);
+    else if (!(run->train = data_view_train(run->set)))
+        status = DESCENT_OUT_OF_MEMORY;
+    if (status == DESCENT_OK && !(run->test = data_view_test(run->set)))
+        status = DESCENT_OUT_OF_MEMORY;
+    return status;
+}
+
+enum descent_status reopen_data(struct reopened *run, const char *data, struct descent_pool *pool)
+{
+    const char *where = data ? data : descent_json_text(run->config, "data", "");
+    const struct data_open_options how = {
+        .skip_bad = descent_json_number(descent_json_get(run->json, "data"), "skipped", 0) > 0,
+        .pool = pool};
+    enum descent_status status = data_open_with(where, &how, &run->set);
+    if (status != DESCENT_OK && !data)
+        return descent_fail_in(status, "%s: its data set is needed; --data says where it is now",
+                               run->path);
+    if (status == DESCENT_OK)
+        status = check_data(run, data_describe(run->set));
+    return status == DESCENT_OK ? open_views(run) : status;
+}
+
+enum descent_status reopen_run(const char *path, bool allow_code, struct reopened *run)
+{
+    char where[PATH_MAX + 16];
+    *run = (struct reopened){0};
+    if (strlen(path) >= sizeof run->path)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%.40s...: the path of the run is too long", path);
+    snprintf(run->path, sizeof run->path, "%s", path);
+    enum descent_status status = read_json(run);
+    if (status == DESCENT_OK)
+        status = extension_load_found(EXTENSION_MODEL, run->model,
+                                      reopened_file(run, "run.json", where, sizeof where), allow_code);
+    if (status != DESCENT_OK)
+        reopened_close(run);
+    return status;
+}
+
+void reopened_close(struct reopened *run)
+{
+    data_view_free(run->train);
+    data_view_free(run->validation);
+    data_view_free(run->test);
+    data_free(run->set);
+    descent_json_free(run->json);
+    *run = (struct reopened){0};
+}
+
+/* ---- The network ---- */
+
+enum descent_status reopened_build(const struct reopened *run, struct reopened_network *network)
+{
+    const struct data_info *data = data_describe(run->set);
+    *network = (struct reopened_network){.graph = nn_graph_new(1)};
+    if (!network->graph)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    network->input = nn_input(network->graph, data->channels, data->height, data->width);
+    network->output =
+        model_build(run->model, network->input, data->targets > 0 ? data->targets : data->classes);
+    if (!network->output) {
+        nn_graph_free(network->graph);
+        network->graph = NULL;
+        return descent_fail_in(DESCENT_BAD_ARGUMENT, "%s", run->path);
+    }
+    if (data->targets > 0) {
+        network->targets = nn_input(network->graph, data->targets, 1, 1);
+        network->loss = nn_mean_squared_error(network->output, network->targets);
+    } else {
+        network->labels = nn_labels(network->graph, data->classes);
+        network->loss = nn_softmax_cross_entropy(network->output, network->labels);
+    }
+    return DESCENT_OK;
+}
+
+void reopened_feed(const struct reopened_network *network, nn_plan *plan, const struct data_batch *batch)
+{
+    nn_feed(plan, network->input, batch->x);
+    if (network->labels)
+        nn_feed(plan, network->labels, batch->labels);
+    else
+        nn_feed(plan, network->targets, batch->targets);
+}
+
+enum descent_status reopened_load(const struct reopened *run, nn_graph *graph)
+{
+    char path[PATH_MAX + 24];
+    return nn_load(graph, reopened_file(run, "model.safetensors", path, sizeof path), NULL);
+}
