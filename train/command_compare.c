@@ -2,8 +2,10 @@
  * follows from options; plan.h says what that means, work.h how it gets done, report.h what comes out. */
 #include "train/commands.h"
 #include "train/compare/plan.h"
+#include "train/compare/space.h"
 #include "train/compare/suites.h"
 #include "train/compare/work.h"
+#include "train/extension.h"
 #include "train/launch.h"
 #include "train/options.h"
 #include "train/progress.h"
@@ -28,7 +30,7 @@ struct request {
     int league, budget, seeds, points, epochs, batch, jobs;
     double validation;
     uint64_t seed;
-    bool quiet, help;
+    bool allow_code, quiet, help;
 };
 
 #define AT(field) offsetof(struct request, field)
@@ -76,6 +78,8 @@ static const struct option_row rows[] = {
              "runs/compare-MODEL-DATA)"},
     {NULL, "jobs", "N", OPTION_COUNT, AT(jobs), .min = 1, .max = 256,
      .help = "runs at a time, each with one thread (default: the CPUs it may use)"},
+    {NULL, "allow-code", NULL, OPTION_YES, AT(allow_code),
+     .help = "compile and run the C files that the directory's plan names"},
     {NULL, "quiet", NULL, OPTION_YES, AT(quiet), .help = "print nothing but errors"},
     {NULL, "help", NULL, OPTION_YES, AT(help), .help = "print this (also -h) and exit"},
 };
@@ -134,6 +138,9 @@ static enum descent_status add_entry(struct plan *plan, struct descent_arena *ar
                                  .spec = descent_arena_string(arena, spec)};
     if (!entry->label || !entry->spec)
         return out_of_memory();
+    enum descent_status status = extension_load_spec(EXTENSION_OPTIMIZER, entry->spec);
+    if (status != DESCENT_OK)
+        return status;
     for (int i = 0; i < plan->entry_count; i++) /* presets overlap */
         if (strcmp(plan->entry[i].label, label) == 0 && strcmp(plan->entry[i].spec, spec) == 0)
             return DESCENT_OK;
@@ -246,7 +253,7 @@ static enum descent_status add_task(struct plan *plan, struct descent_arena *are
     *colon = 0;
     *task = (struct plan_task){.data = copy, .model = colon + 1, .epochs = (int)number};
     plan->task_count++;
-    return DESCENT_OK;
+    return extension_load_spec(EXTENSION_MODEL, task->model);
 }
 
 static enum descent_status add_tasks(struct plan *plan, struct descent_arena *arena,
@@ -268,11 +275,11 @@ static enum descent_status add_tasks(struct plan *plan, struct descent_arena *ar
             status = add_task(plan, arena, text, epochs);
         return status;
     }
-    plan->task[plan->task_count++] =
-        (struct plan_task){.data = request->data ? request->data : "fashion-mnist",
-                           .model = request->model ? request->model : "lenet5",
-                           .epochs = epochs};
-    return DESCENT_OK;
+    struct plan_task *task = &plan->task[plan->task_count++];
+    *task = (struct plan_task){.data = request->data ? request->data : "fashion-mnist",
+                               .model = request->model ? request->model : "lenet5",
+                               .epochs = epochs};
+    return extension_load_spec(EXTENSION_MODEL, task->model);
 }
 
 static enum descent_status find_suite(const char *name, const struct suite **suite)
@@ -359,6 +366,26 @@ static enum descent_status make_plan(struct plan *plan, struct descent_arena *ar
     return status;
 }
 
+/* C files that the stored plan names and nobody typed. */
+static enum descent_status load_found(const struct plan *stored, const struct request *request,
+                                      const char *out)
+{
+    char where[PATH_MAX];
+    enum descent_status status = DESCENT_OK;
+    snprintf(where, sizeof where, "%s/comparison.json", out);
+    for (int i = 0; i < stored->entry_count && status == DESCENT_OK; i++) {
+        struct space space;
+        const char *spec = stored->entry[i].spec;
+        if (space_of(spec, &space) == DESCENT_NOT_FOUND)
+            status = extension_load_found(EXTENSION_OPTIMIZER, spec, where, request->allow_code);
+    }
+    for (int i = 0; i < stored->task_count && status == DESCENT_OK; i++)
+        if (!request->model && !request->task[0])
+            status =
+                extension_load_found(EXTENSION_MODEL, stored->task[i].model, where, request->allow_code);
+    return status;
+}
+
 /* Merges with what the directory holds, if anything, and says what it is from now on. */
 static enum descent_status settle(struct plan *plan, struct descent_arena *arena,
                                   const struct request *request, const char *out)
@@ -369,6 +396,8 @@ static enum descent_status settle(struct plan *plan, struct descent_arena *arena
         return status;
     bool exists = status == DESCENT_OK;
     status = make_plan(plan, arena, request, exists ? &stored : NULL);
+    if (status == DESCENT_OK && exists)
+        status = load_found(&stored, request, out);
     if (status == DESCENT_OK && exists) {
         plan->reference = -1;
         status = plan_merge(plan, &stored, out);

@@ -301,6 +301,28 @@ static void an_optimizer_can_join_a_comparison(void **state)
     must_agree(&out, &at_once);
 }
 
+static void a_rule_of_ones_own_takes_part_and_its_code_must_be_allowed(void **state)
+{
+    (void)state;
+    char cache[300];
+    struct path out = path_of("own");
+    snprintf(cache, sizeof cache, "%s", scratch_path("cache"));
+    setenv("XDG_CACHE_HOME", cache, 1);
+    must_compare(&out, "--league tuned --optimizer own=" SAMPLE "/../../../examples/cautious_lion.c");
+    struct program program = program_run("compare --out %s --seeds 3", out.text);
+    program_must_say(&program, 2, "--allow-code");
+    program_free(&program);
+    program = program_run("compare --out %s --seeds 3 --allow-code", out.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+
+    static struct records all;
+    read_all(&out, &all);
+    const struct plan_run tuned = {0, 3, PLAN_TUNED_RUN, 2};
+    assert_non_null(strstr(all.record[plan_find(&all.plan, &tuned)].spec, "cautious_lion.c:lr="));
+    free_all(&all);
+}
+
 static void wrong_comparisons_are_refused_before_the_first_run(void **state)
 {
     (void)state;
@@ -375,6 +397,7 @@ int main(void)
         cmocka_unit_test(killed_at_any_instant_it_goes_on_to_the_same_records),
         cmocka_unit_test(two_processes_share_the_work),
         cmocka_unit_test(an_optimizer_can_join_a_comparison),
+        cmocka_unit_test(a_rule_of_ones_own_takes_part_and_its_code_must_be_allowed),
         cmocka_unit_test(wrong_comparisons_are_refused_before_the_first_run),
         cmocka_unit_test(a_run_that_cannot_be_done_is_named_and_the_others_go_on),
     };

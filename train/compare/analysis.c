@@ -157,8 +157,12 @@ static enum descent_status analyse_tuning(struct comparison *comparison, int t, 
     struct comparison_result *tuned = &comparison->task[t].result[1][e];
     char spec[SPEC_LENGTH];
     enum descent_status status = space_of(plan->entry[e].spec, &tuning->space);
+    bool known = status != DESCENT_NOT_FOUND; /* a C file that is not loaded: no places in a space */
+    status = known ? status : DESCENT_OK;
     int lr = lr_dimension(&tuning->space);
-    for (int i = 0; status == DESCENT_OK && i < plan->budget; i++) {
+    for (int i = 0; i < plan->budget; i++)
+        tuning->lr[i] = NAN;
+    for (int i = 0; status == DESCENT_OK && known && i < plan->budget; i++) {
         struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = i};
         status = plan_spec(plan, &run, spec, sizeof spec);
         if (status == DESCENT_OK)
@@ -186,8 +190,10 @@ static enum descent_status analyse_tuning(struct comparison *comparison, int t, 
     if (lr >= 0)
         tuning->basin = basin_width(tuning, plan->budget);
     struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = tuning->best};
-    status = plan_spec(plan, &run, spec, sizeof spec);
-    tuned->settings = descent_arena_string(comparison->arena, spec);
+    if (known)
+        status = plan_spec(plan, &run, spec, sizeof spec);
+    tuned->settings =
+        descent_arena_string(comparison->arena, known ? spec : tuning->trial[tuning->best].spec);
     return status == DESCENT_OK && !tuned->settings ? descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory")
                                                     : status;
 }

@@ -20,7 +20,7 @@ static enum descent_status read_part(const struct descent_spec *spec, int part,
     char what[64];
     *algorithm = algorithm_of(spec, part);
     if (!*algorithm)
-        return DESCENT_BAD_ARGUMENT;
+        return descent_is_path(spec->part[part].name) ? DESCENT_NOT_FOUND : DESCENT_BAD_ARGUMENT;
     snprintf(what, sizeof what, "optimizer %s", spec->part[part].name);
     return descent_spec_read(&spec->part[part], what, (*algorithm)->options, (*algorithm)->option_count,
                              values);

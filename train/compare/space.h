@@ -21,7 +21,8 @@ struct space {
     struct space_dimension dimension[SPACE_DIMENSIONS];
 };
 
-/* The space of an optimizer's spec. DESCENT_BAD_ARGUMENT: the spec is wrong. */
+/* The space of an optimizer's spec. DESCENT_BAD_ARGUMENT: the spec is wrong. DESCENT_NOT_FOUND: it names a
+ * C file that is not loaded. */
 enum descent_status space_of(const char *spec, struct space *space);
 
 /* The spec with the values that a point of [0, 1]^count stands for, in four digits. */
