@@ -11,7 +11,7 @@ const struct preset presets[] = {
     {"2026", "what has come since AdamW, with it and with momentum",
      "momentum,adamw,nadamw,lion,adan,ademamix,adopt,sophia_g,muon,soap,prodigy,schedule_free_adamw"},
     {"all", "every algorithm that works on mini-batches", NULL},
-    {NULL},
+    {0},
 };
 
 const struct suite suites[] = {
@@ -20,5 +20,5 @@ const struct suite suites[] = {
     {"standard", "10 optimizers on four tasks; under 90 minutes on 2 cores",
      "fashion-mnist:logreg@2 fashion-mnist:mlp@3 fashion-mnist:lenet5@3 fashion-mnist:2c2d:width=0.25@1",
      "sgd,momentum,nesterov,adagrad,rmsprop,adam,nadam,adamw,lamb,lion", 8, 10},
-    {NULL},
+    {0},
 };
