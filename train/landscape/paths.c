@@ -93,6 +93,9 @@ static enum descent_status take_paths(const struct task *task, struct trajectory
         if (!path[i].point)
             return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
         snprintf(path[i].spec, sizeof path[i].spec, "%s", spec);
+        status = extension_load_spec(EXTENSION_OPTIMIZER, spec);
+        if (status != DESCENT_OK)
+            return status;
         status = has_lr(spec) ? trajectory_take(task->surface, spec, task->steps, &task->options, &path[i])
                               : trajectory_tune(task->surface, spec, task->steps, &task->options, &path[i]);
     }
