@@ -142,6 +142,22 @@ static void a_path_may_stand_where_a_name_may(void **state)
                (const char *[]){rule.text, NULL});
 }
 
+static void they_take_part_in_a_comparison(void **state)
+{
+    (void)state;
+    struct path out = path_of("comparison");
+    must_succeed(
+        program_run("compare --data %s --model %s:16,blocks=1 --optimizers adamw --optimizer "
+                    "own=%s:weight_decay=0.1 --budget 2 --seeds 2 --epochs 1 --batch 20 --points 2 "
+                    "--jobs 2 --quiet --out %s",
+                    data.text, network.text, rule.text, out.text));
+    struct program again = program_run("compare --out %s", out.text);
+    program_must_say(&again, 2, "--allow-code");
+    program_must_say(&again, 2, rule.text);
+    program_free(&again);
+    must_succeed(program_run("compare --out %s --allow-code --quiet", out.text));
+}
+
 static void new_files_train_as_they_stand(void **state)
 {
     (void)state;
@@ -339,6 +355,7 @@ int main(void)
         cmocka_unit_test(they_have_cards),
         cmocka_unit_test(a_rule_of_ones_own_steps_as_the_built_in_one),
         cmocka_unit_test(a_path_may_stand_where_a_name_may),
+        cmocka_unit_test(they_take_part_in_a_comparison),
         cmocka_unit_test(new_files_train_as_they_stand),
         cmocka_unit_test(what_is_wrong_with_a_file_is_said),
         cmocka_unit_test(a_missing_compiler_is_named),
