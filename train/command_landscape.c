@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
     {NULL, "start", "X,Y", OPTION_TEXT, AT(start), .help = "where to begin (default: the surface's own)"},
     {NULL, "noise", "S", OPTION_REAL, AT(noise), "0", 0, 1e6,
      .help = "add normal noise of this deviation to each part of the gradient"},
+    {NULL, "schedule", "SPEC", OPTION_TEXT, AT(schedule), "constant",
+     .help = "course of the learning rates; see 'train list schedules'"},
     {NULL, "budget", "N", OPTION_COUNT, AT(budget), "30", 1, 1000, .help = "learning rates to try"},
 
     {"The loss of a network", "run", "DIR", OPTION_TEXTS, AT(run), .max = LANDSCAPE_RUNS,

@@ -46,7 +46,8 @@ enum descent_status plot_draw(const char *directory, const char *name, enum plot
         fprintf(out.stream, "set terminal svg size %d,%d background '#ffffff'\nset output '%s.svg'\n%s",
                 width, height, name, script);
     if (format == PLOT_SVG_AND_PNG)
-        fprintf(out.stream, "reset\nset terminal pngcairo size %d,%d\nset output '%s.png'\n%s", width,
+        fprintf(out.stream,
+                "reset\nset terminal pngcairo size %d,%d font 'sans,9'\nset output '%s.png'\n%s", width,
                 height, name, script);
     status = descent_file_commit(&out);
     *drawn = status == DESCENT_OK && run_gnuplot(directory, file);

@@ -119,7 +119,7 @@ static enum descent_status draw_plane(const struct visit *visit, int i, const do
     snprintf(title, sizeof title, "loss around %s (%s)", visit->run[0].path, visit->run[0].model);
     script_begin(&script, title, "first direction", "second direction", low, high);
     script_log_scale(&script, least, most);
-    script_from_above(&script, "grid.csv", i, 3);
+    script_from_above(&script, "grid.csv", i, 3, 1);
     script_add(&script, ", \\\n  '+' using (0):(0):(0) every ::0::0 with points pt 2 lc rgb '#d55e00' "
                         "nocontour title 'the weights'\n");
     snprintf(name, sizeof name, "landscape-%d", i + 1);

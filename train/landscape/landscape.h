@@ -16,6 +16,7 @@ struct landscape_request {
     int steps, budget;
     const char *start;
     double noise;
+    const char *schedule; /* of their learning rates */
 
     /* Around, between and along trained weights. */
     const char *run[LANDSCAPE_RUNS]; /* NULL after the last */

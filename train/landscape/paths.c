@@ -53,13 +53,15 @@ static enum descent_status read_start(struct task *task, const char *text)
 
 static enum descent_status read_task(const struct landscape_request *request, struct task *task)
 {
-    *task = (struct task){
-        .surface = surface_find(request->surface),
-        .optimizer = request->optimizer,
-        .steps = request->steps,
-        .options = {.noise = request->noise, .seed = request->seed, .budget = request->budget},
-        .out = request->out,
-        .no_pictures = request->no_pictures};
+    *task = (struct task){.surface = surface_find(request->surface),
+                          .optimizer = request->optimizer,
+                          .steps = request->steps,
+                          .options = {.noise = request->noise,
+                                      .seed = request->seed,
+                                      .budget = request->budget,
+                                      .schedule = request->schedule},
+                          .out = request->out,
+                          .no_pictures = request->no_pictures};
     if (!task->surface)
         return DESCENT_BAD_ARGUMENT;
     while (task->optimizers < LANDSCAPE_PATHS && task->optimizer[task->optimizers])
@@ -119,8 +121,11 @@ static void print_table(const struct task *task, const struct trajectory *path)
            task->steps);
     if (task->options.noise > 0)
         printf(", noise %g, seed %llu", task->options.noise, (unsigned long long)task->options.seed);
+    if (strcmp(task->options.schedule, "constant") != 0)
+        printf(", schedule %s", task->options.schedule);
     printf("; learning rates that are not given: best of %d by the last value\n\n", task->options.budget);
-    printf("%-36s %8s %12s  %-24s\n", "optimizer", "arrived", "last value", "last point");
+    printf("%-32s %7s %7s %6s %11s  %-22s\n", "optimizer", "arrived", "length", "turns", "last value",
+           "last point");
     for (int i = 0; i < task->optimizers; i++) {
         const struct trajectory_point *end = &path[i].point[path[i].steps];
         int arrival = trajectory_arrival(s, &path[i], ARRIVED);
@@ -128,11 +133,11 @@ static void print_table(const struct task *task, const struct trajectory *path)
         if (arrival >= 0)
             snprintf(step, sizeof step, "%d", arrival);
         snprintf(point, sizeof point, "(%.4g, %.4g)", end->x, end->y);
-        printf("%-36s %8s %12.5g  %-24s %s\n", path[i].spec, step, end->value, point,
-               ending(task, &path[i]));
+        printf("%-32s %7s %7.4g %6d %11.5g  %-22s %s\n", path[i].spec, step, trajectory_length(&path[i]),
+               trajectory_turns(s, &path[i]), end->value, point, ending(task, &path[i]));
     }
     printf("\narrived: the step from which on the value stays within %g of the way from the start down to "
-           "the lowest, %.6g\n",
+           "the lowest, %.6g\nlength: of the path; turns: steps more than 90 degrees off the one before\n",
            ARRIVED, s->lowest);
 }
 
@@ -189,14 +194,27 @@ static double height_of(const struct surface *s)
 
 /* ---- Pictures ---- */
 
-/* h(z), the height that is shown, is logarithmic, from the lowest value up. */
+/* h(z), the height that is shown, is logarithmic, from the lowest value up. far(..): whether a point of a
+ * path is far enough from the last that was drawn, (px, py), to be seen apart. */
 static void begin_script(struct script *script, const struct surface *s)
 {
     script_begin(script, s->name, "x", "y", s->low, s->high);
     script_add(script,
                "lowest = %.12g\nscale = %.6g\nh(z) = log10(1 + (z < lowest ? 0 : z - lowest) / scale)\n"
-               "set cntrparam levels 16\n",
-               s->lowest, height_of(s) / 1000 + 1e-12);
+               "set cntrparam levels 12\nset datafile missing NaN\npx = py = 0\n"
+               "far(step, x, y) = step == 0 || abs(x - px) / %g + abs(y - py) / %g > 0.005\n",
+               s->lowest, height_of(s) / 1000 + 1e-12, s->high[0] - s->low[0], s->high[1] - s->low[1]);
+}
+
+/* The minima, as crosses, and the start. */
+static void mark_places(struct script *script, const struct task *task)
+{
+    const struct surface *s = task->surface;
+    const double *start = task->options.start ? task->options.start : s->start;
+    for (int i = 0; i < s->minima; i++)
+        script_add(script, "set label at %g,%g point pt 2 ps 1.2 lw 1.5 lc rgb '#ffffff' front\n",
+                   s->minimum[i][0], s->minimum[i][1]);
+    script_add(script, "set label at %g,%g point pt 6 ps 1.2 lc rgb '#000000' front\n", start[0], start[1]);
 }
 
 /* All paths up to the step `last`, an expression, at the height `z`, another. */
@@ -206,9 +224,10 @@ static void add_paths(struct script *script, const struct task *task, const stru
     for (int i = 0; i < task->optimizers; i++)
         script_add(
             script,
-            ", \\\n  'paths.csv' skip 1 using ($1 == %d && $2 <= %s ? $3 : NaN):4:(%s) with linespoints lc "
-            "rgb color(%d) lw 1.5 pt 7 ps 0.3 nocontour title '%.*s, lr %.2g'",
-            i, last, z, i, (int)strcspn(path[i].spec, ":+"), path[i].spec, path[i].lr);
+            ", \\\n  'paths.csv' skip 1 using ($1 == %d && $2 <= %s && far($2, $3, $4) ? "
+            "(px = $3, py = $4, $3) : NaN):4:(%s) with linespoints lc rgb color(%d) lw 1.5 pt 7 ps 0.3 "
+            "nocontour title '%.40s'",
+            i, last, z, i, path[i].spec);
     script_add(script, "\n");
 }
 
@@ -218,7 +237,8 @@ static enum descent_status draw(const struct task *task, const struct trajectory
     enum { FRAMES = 50 };
     struct script script;
     begin_script(&script, task->surface);
-    script_from_above(&script, "grid.csv", 0, 3);
+    mark_places(&script, task);
+    script_from_above(&script, "grid.csv", 0, 3, 2);
     add_paths(&script, task, path, "1e9", "0");
     enum descent_status status =
         plot_draw(directory, "landscape", PLOT_SVG_AND_PNG, 1000, 640, script.text, drawn);
@@ -226,11 +246,12 @@ static enum descent_status draw(const struct task *task, const struct trajectory
         return status;
 
     begin_script(&script, task->surface);
+    mark_places(&script, task);
     script_add(&script,
                "last = %d.0\nframes = %d\ndo for [f = 0 : frames + 8] {\nupto = f < frames ? last * f / "
                "frames : last\n",
                task->steps, FRAMES);
-    script_from_above(&script, "grid.csv", 0, 3);
+    script_from_above(&script, "grid.csv", 0, 3, 2);
     add_paths(&script, task, path, "upto", "0");
     script_add(&script, "}\n");
     status = plot_draw(directory, "animation", PLOT_GIF, 800, 520, script.text, drawn);

@@ -26,7 +26,8 @@ void script_begin(struct script *script, const char *title, const char *x, const
     script_add(script,
                "color(i) = int(word('0xd55e00 0x0072b2 0x009e73 0xcc79a7 0xe69f00 0x56b4e9 0xf0e442 "
                "0x000000 0x999999 0x882255 0x117733 0x332288', i + 1))\n"
-               "set palette defined (0 '#33415c', 0.4 '#8fa3bf', 1 '#f4f2ec')\nunset colorbox\n"
+               "set palette maxcolors 64 defined (0 '#33415c', 0.4 '#8fa3bf', 1 '#f4f2ec')\n"
+               "unset colorbox\n"
                "set key at screen 0.99, screen 0.92 right top samplen 2 noenhanced\n");
 }
 
@@ -69,15 +70,16 @@ void script_log_scale(struct script *script, double low, double high)
     script_add(script, "%s\n", levels ? "" : "log10(low)");
 }
 
-void script_from_above(struct script *script, const char *file, int index, int column)
+void script_from_above(struct script *script, const char *file, int index, int column, int every)
 {
     script_add(script,
-               "set lmargin at screen 0.09\nset rmargin at screen 0.75\nset bmargin at screen 0.1\n"
+               "set lmargin at screen 0.09\nset rmargin at screen 0.72\nset bmargin at screen 0.1\n"
                "set tmargin at screen 0.93\nset view map\nset contour base\nset cntrlabel onecolor\n"
                "splot '%s' skip 1 index %d using 1:2:(0):(h($%d)) with image nocontour notitle, \\\n"
-               "  '' skip 1 index %d using 1:2:(h($%d)) with lines nosurface lc rgb '#80ffffff' lw 0.5 "
+               "  '' skip 1 index %d every %d:%d using 1:2:(h($%d)) with lines nosurface lc rgb "
+               "'#80ffffff' lw 0.5 "
                "notitle",
-               file, index, column, index, column);
+               file, index, column, index, every, every, column);
 }
 
 void script_in_3d(struct script *script, const char *file, int index, int column, int every)

@@ -24,8 +24,9 @@ void script_begin(struct script *script, const char *title, const char *x, const
 void script_log_scale(struct script *script, double low, double high);
 
 /* The head of a plot command: heat map and contours from above, or in three dimensions; the `index`-th grid
- * of the file, its column as the height. Further plots follow after ", ". */
-void script_from_above(struct script *script, const char *file, int index, int column);
+ * of the file, its column as the height, contours (the surface) from each `every`-th row and column.
+ * Further plots follow after ", ". */
+void script_from_above(struct script *script, const char *file, int index, int column, int every);
 void script_in_3d(struct script *script, const char *file, int index, int column, int every);
 
 #endif

@@ -92,7 +92,8 @@ enum descent_status trajectory_take(const struct surface *surface, const char *s
         return DESCENT_BAD_ARGUMENT;
     walk.position[0] = (descent_real)start[0];
     walk.position[1] = (descent_real)start[1];
-    enum descent_status status = optim_schedule(optim, "constant", steps, steps);
+    enum descent_status status =
+        optim_schedule(optim, options->schedule ? options->schedule : "constant", steps, steps);
     optim_set_objective(optim, &objective);
     path->steps = 0;
     path->left = path->diverged = false;
@@ -115,11 +116,14 @@ enum descent_status trajectory_take(const struct surface *surface, const char *s
     return status;
 }
 
-/* The value where a path ends, at the edge if it left; what diverged has reached nothing. */
+/* The value where a path ends, at the edge if it left; what diverged has reached nothing, what left a
+ * surface without a minimum on its way down has no end. */
 static double final_value(const struct surface *surface, const struct trajectory *path)
 {
     double gradient[2];
     const struct trajectory_point *end = &path->point[path->steps];
+    if (surface->unbounded && path->left && end->value < path->point[0].value)
+        return -INFINITY;
     const double p[2] = {fmin(fmax(end->x, surface->low[0]), surface->high[0]),
                          fmin(fmax(end->y, surface->low[1]), surface->high[1])};
     return path->diverged ? INFINITY : surface->value(p, gradient);
@@ -165,4 +169,28 @@ int trajectory_arrival(const struct surface *surface, const struct trajectory *p
         arrival = i;
     }
     return path->diverged || (path->left && !surface->unbounded) ? -1 : arrival;
+}
+
+double trajectory_length(const struct trajectory *path)
+{
+    double length = 0;
+    for (int i = 1; i <= path->steps; i++)
+        length += hypot(path->point[i].x - path->point[i - 1].x, path->point[i].y - path->point[i - 1].y);
+    return length;
+}
+
+int trajectory_turns(const struct surface *surface, const struct trajectory *path)
+{
+    int turns = 0;
+    double least = 1e-3 * hypot(surface->high[0] - surface->low[0], surface->high[1] - surface->low[1]);
+    double before[2] = {0, 0};
+    for (int i = 1; i <= path->steps; i++) {
+        double step[2] = {path->point[i].x - path->point[i - 1].x, path->point[i].y - path->point[i - 1].y};
+        if (!(hypot(step[0], step[1]) >= least))
+            step[0] = step[1] = 0;
+        turns += step[0] * before[0] + step[1] * before[1] < 0;
+        before[0] = step[0];
+        before[1] = step[1];
+    }
+    return turns;
 }
