@@ -4,8 +4,9 @@
 #include "optim/elementwise.h"
 
 #include <float.h>
+#include <string.h>
 
-enum { LR, POWER, EPS1, EPS2, CLIP, BETA1, PAPER, CAP, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
+enum { LR, POWER, EPS1, EPS2, CLIP, BETA1, AXES, PAPER, CAP, WEIGHT_DECAY, DECAY_ALL, HYPERPARAMETERS };
 
 static const struct descent_option options[] = {
     [LR] = OPTIM_LR("1e-2", 3e-4, 0.3),
@@ -15,6 +16,11 @@ static const struct descent_option options[] = {
     [EPS2] = OPTIM_POSITIVE("eps2", "1e-3", true, 0, 0, "smallest size of a tensor, for its step"),
     [CLIP] = OPTIM_POSITIVE("clip", "1", true, 0, 0, "largest root mean square of a scaled gradient"),
     [BETA1] = OPTIM_RATE("beta1", "0", 0, 0, "decay rate of an average of the steps; 0: none is kept"),
+    [AXES] = {.name = "axes",
+              .type = DESCENT_OPTION_CHOICE,
+              .choices = "last|largest",
+              .initial = "last",
+              .help = "which two are rows and columns; largest: of equal ones the last"},
     [PAPER] = OPTIM_FLAG("paper", "no", "the paper's form: no eps1, and decay in proportion to the step"),
     [CAP] = OPTIM_FLAG("cap", "yes", "lr is at most 1/sqrt(t); optax: no"),
     [WEIGHT_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
@@ -28,34 +34,63 @@ static bool is_paper(const struct optim_tensor *t)
     return t->hyper[PAPER].number != 0;
 }
 
-/* A tensor as `count` matrices in a row, those of its last two axes; a vector is one row that is not
- * factored: its columns' averages are its second moment. */
+/* A tensor as outer x rows x between x columns x inner: a matrix for each place in the other three. With
+ * the last two axes between and inner are 1. A vector is one row that is not factored: its columns'
+ * averages are its second moment. */
 struct factors {
-    int64_t count, rows, columns;
-    descent_real *row;    /* count x rows: mean of g^2 over columns */
-    descent_real *column; /* count x columns: mean of g^2 over rows */
-    double *mean;         /* count: of `row`, in PyTorch's form at least eps1 */
-    double *squares;      /* columns: scratch */
+    int64_t outer, rows, between, columns, inner;
+    descent_real *row;    /* outer x rows x between x inner: mean of g^2 over columns; NULL: a vector */
+    descent_real *column; /* outer x between x columns x inner: mean of g^2 over rows */
+    double *mean;         /* outer x between x inner: of `row`, in PyTorch's form at least eps1 */
+    double *squares;      /* columns x inner: scratch */
 };
+
+/* The axes that are factored, rank > 1. */
+static void choose_axes(const struct descent_param *param, bool largest, int *first, int *second)
+{
+    *first = param->rank - 2;
+    *second = param->rank - 1;
+    for (int i = param->rank - 3; i >= 0 && largest; i--) {
+        const int64_t *shape = param->shape;
+        int smaller = shape[*first] <= shape[*second] ? *first : *second;
+        if (shape[i] > shape[smaller]) {
+            *second = smaller == *first ? *second : *first;
+            *first = i;
+        }
+    }
+}
+
+static void take_shape(struct factors *f, const struct descent_param *param, bool largest)
+{
+    int first = -1, second = param->rank - 1;
+    if (param->rank > 1)
+        choose_axes(param, largest, &first, &second);
+    *f = (struct factors){.outer = 1, .rows = 1, .between = 1, .columns = 1, .inner = 1};
+    for (int i = 0; i < param->rank; i++) {
+        int64_t *part = i < first     ? &f->outer
+                        : i == first  ? &f->rows
+                        : i < second  ? &f->between
+                        : i == second ? &f->columns
+                                      : &f->inner;
+        *part *= param->shape[i];
+    }
+}
 
 static enum descent_status init_tensor(struct optim_run *run, struct optim_tensor *t)
 {
-    const struct descent_param *param = t->param;
-    int rank = param->rank;
     struct factors *f = t->own = optim_scratch(run, sizeof *f);
     if (!f)
         return DESCENT_OUT_OF_MEMORY;
-    f->rows = rank > 1 ? param->shape[rank - 2] : 1;
-    f->columns = rank > 0 ? param->shape[rank - 1] : 1;
-    f->count = param->size / (f->rows * f->columns);
-    int64_t row_shape[] = {f->count, f->rows}, column_shape[] = {f->count, f->columns};
-    if (rank > 1 && !(f->row = optim_state(run, t, "rows", OPTIM_REAL, 2, row_shape)))
+    take_shape(f, t->param, t->hyper[AXES].number != 0);
+    int64_t row_shape[] = {f->outer, f->rows * f->between * f->inner},
+            column_shape[] = {f->outer * f->between, f->columns * f->inner};
+    if (t->param->rank > 1 && !(f->row = optim_state(run, t, "rows", OPTIM_REAL, 2, row_shape)))
         return DESCENT_OUT_OF_MEMORY;
     if (t->hyper[BETA1].number > 0 && optim_slot(run, t, 0, "m"))
         return DESCENT_OUT_OF_MEMORY;
     f->column = optim_state(run, t, "columns", OPTIM_REAL, 2, column_shape);
-    f->mean = optim_scratch(run, (size_t)f->count * sizeof *f->mean);
-    f->squares = optim_scratch(run, (size_t)f->columns * sizeof *f->squares);
+    f->mean = optim_scratch(run, (size_t)(f->outer * f->between * f->inner) * sizeof *f->mean);
+    f->squares = optim_scratch(run, (size_t)(f->columns * f->inner) * sizeof *f->squares);
     return f->column && f->mean && f->squares ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }
 
@@ -69,37 +104,52 @@ static enum descent_status init(struct optim_run *run)
 
 enum { SHARE, FLOOR };
 
-/* The averages of the b-th matrix. */
-static void average(struct optim_tensor *t, struct factors *f, int64_t b)
+/* The averages of the matrices at a place `a` in the outer axes and `b` between. */
+static void average(struct optim_tensor *t, struct factors *f, int64_t a, int64_t b)
 {
-    const descent_real *g = t->param->grad + b * f->rows * f->columns;
-    descent_real *column = f->column + b * f->columns;
-    double share = (double)t->k[SHARE], scale = t->grad_scale * t->grad_scale, mean = 0,
+    int64_t place = a * f->between + b, width = f->columns * f->inner;
+    descent_real *column = f->column + place * width;
+    double *mean = f->mean + place * f->inner, least = is_paper(t) ? 0 : t->hyper[EPS1].number;
+    double share = (double)t->k[SHARE], scale = t->grad_scale * t->grad_scale,
            more = is_paper(t) ? added : 0;
-    for (int64_t j = 0; j < f->columns; j++)
-        f->squares[j] = 0;
-    for (int64_t i = 0; i < f->rows; i++, g += f->columns) {
-        double sum = 0;
-        for (int64_t j = 0; j < f->columns; j++) {
-            double square = scale * (double)g[j] * (double)g[j] + more;
-            f->squares[j] += square;
-            sum += square;
+    memset(f->squares, 0, (size_t)width * sizeof *f->squares);
+    memset(mean, 0, (size_t)f->inner * sizeof *mean);
+    for (int64_t i = 0; i < f->rows; i++) {
+        int64_t line = (a * f->rows + i) * f->between + b;
+        const descent_real *g = t->param->grad + line * width;
+        for (int64_t c = 0; c < f->inner; c++) {
+            double sum = 0;
+            for (int64_t k = c; k < width; k += f->inner) {
+                double square = scale * (double)g[k] * (double)g[k] + more;
+                f->squares[k] += square;
+                sum += square;
+            }
+            if (!f->row)
+                continue;
+            descent_real *row = &f->row[line * f->inner + c];
+            *row += (descent_real)(share * (sum / (double)f->columns - (double)*row));
+            mean[c] += (double)*row;
         }
-        if (!f->row)
-            continue;
-        descent_real *row = &f->row[b * f->rows + i];
-        *row += (descent_real)(share * (sum / (double)f->columns - (double)*row));
-        mean += (double)*row;
     }
-    for (int64_t j = 0; j < f->columns; j++)
-        column[j] += (descent_real)(share * (f->squares[j] / (double)f->rows - (double)column[j]));
-    f->mean[b] = fmax(mean / (double)f->rows, is_paper(t) ? 0 : t->hyper[EPS1].number);
+    for (int64_t k = 0; k < width; k++)
+        column[k] += (descent_real)(share * (f->squares[k] / (double)f->rows - (double)column[k]));
+    for (int64_t c = 0; c < f->inner; c++)
+        mean[c] = fmax(mean[c] / (double)f->rows, least);
 }
 
-/* The number by which a column's average, in this row of all matrices, becomes the second moment. */
-static descent_real factor(const struct factors *f, int64_t row)
+/* The number by which a column's average becomes the second moment, in a row of all: a line of columns x
+ * inner elements, and a place in inner. */
+static descent_real factor(const struct factors *f, int64_t line, int64_t c)
 {
-    return f->row ? (descent_real)((double)f->row[row] / f->mean[row / f->rows]) : 1;
+    int64_t place = line / (f->rows * f->between) * f->between + line % f->between;
+    return f->row ? (descent_real)((double)f->row[line * f->inner + c] / f->mean[place * f->inner + c]) : 1;
+}
+
+/* The columns' averages for the elements of a line. */
+static const descent_real *columns_of(const struct factors *f, int64_t line)
+{
+    int64_t place = line / (f->rows * f->between) * f->between + line % f->between;
+    return f->column + place * f->columns * f->inner;
 }
 
 /* g / sqrt(max(V, floor)) */
@@ -115,15 +165,19 @@ static void visit(struct optim_tensor *t)
     const descent_real *g = t->param->grad, *x = t->param->value;
     descent_real scale = (descent_real)t->grad_scale;
     double uu = 0, xx = 0, n = (double)t->param->size;
-    for (int64_t b = 0; b < f->count; b++)
-        average(t, f, b);
-    for (int64_t row = 0; row < f->count * f->rows; row++, g += f->columns, x += f->columns) {
-        const descent_real *column = f->column + row / f->rows * f->columns;
-        descent_real v = factor(f, row);
-        for (int64_t j = 0; j < f->columns; j++) {
-            double u = (double)scaled(scale * g[j], v * column[j], t->k[FLOOR]);
-            uu += u * u;
-            xx += (double)x[j] * (double)x[j];
+    int64_t width = f->columns * f->inner, lines = f->outer * f->rows * f->between;
+    for (int64_t a = 0; a < f->outer; a++)
+        for (int64_t b = 0; b < f->between; b++)
+            average(t, f, a, b);
+    for (int64_t line = 0; line < lines; line++, g += width, x += width) {
+        const descent_real *column = columns_of(f, line);
+        for (int64_t c = 0; c < f->inner; c++) {
+            descent_real v = factor(f, line, c);
+            for (int64_t k = c; k < width; k += f->inner) {
+                double u = (double)scaled(scale * g[k], v * column[k], t->k[FLOOR]);
+                uu += u * u;
+                xx += (double)x[k] * (double)x[k];
+            }
         }
     }
     double size = fmax(t->hyper[EPS2].number, sqrt(xx / n));
@@ -132,30 +186,43 @@ static void visit(struct optim_tensor *t)
     t->lr *= size / fmax(1, sqrt(uu / n) / t->hyper[CLIP].number);
 }
 
-/* x <- x - (lr u + shrink x), row by row; or, m <- beta1 m + (1 - beta1) lr u, x <- x - (m + shrink x). */
+/* x <- x - (lr u + shrink x) over elements begin, begin + stride .. end of a line; or, m <- beta1 m + (1 -
+ * beta1) lr u, x <- x - (m + shrink x). Returns the sum of squared changes. */
+OPTIM_INLINE double move(const struct optim_tensor *t, descent_real v, const descent_real *restrict column,
+                         int64_t begin, int64_t end, int64_t stride)
+{
+    descent_real scale = (descent_real)t->grad_scale, lr = (descent_real)t->lr,
+                 shrink = (descent_real)t->shrink, floor = t->k[FLOOR],
+                 beta1 = (descent_real)t->hyper[BETA1].number;
+    descent_real *restrict m = t->slot[0], *restrict x = t->param->value;
+    const descent_real *restrict g = t->param->grad;
+    double sum = 0;
+    for (int64_t i = begin; i < end; i += stride) {
+        descent_real old = x[i], u = lr * scaled(scale * g[i], v * column[i], floor);
+        if (m)
+            u = m[i] = beta1 * m[i] + (1 - beta1) * u;
+        x[i] = old - (u + shrink * old);
+        double change = (double)(x[i] - old);
+        sum += change * change;
+    }
+    return sum;
+}
+
+/* Line by line. */
 static void loop(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
     const struct factors *f = t->own;
-    descent_real scale = (descent_real)t->grad_scale, lr = (descent_real)t->lr,
-                 shrink = (descent_real)t->shrink, floor = t->k[FLOOR],
-                 beta1 = (descent_real)t->hyper[BETA1].number;
-    descent_real *restrict m = t->slot[0];
+    int64_t inner = f->inner, width = f->columns * inner;
     double sum = 0;
     for (int64_t begin = part->begin, end; begin < part->end; begin = end) {
-        int64_t row = begin / f->columns, first = row * f->columns;
-        end = first + f->columns < part->end ? first + f->columns : part->end;
-        const descent_real *restrict column = f->column + row / f->rows * f->columns - first;
-        const descent_real *restrict g = t->param->grad;
-        descent_real *restrict x = t->param->value, v = factor(f, row);
-        for (int64_t i = begin; i < end; i++) {
-            descent_real old = x[i], u = lr * scaled(scale * g[i], v * column[i], floor);
-            if (m)
-                u = m[i] = beta1 * m[i] + (1 - beta1) * u;
-            x[i] = old - (u + shrink * old);
-            double change = (double)(x[i] - old);
-            sum += change * change;
-        }
+        int64_t line = begin / width, first = line * width;
+        end = first + width < part->end ? first + width : part->end;
+        const descent_real *column = columns_of(f, line) - first;
+        if (inner == 1)
+            sum += move(t, factor(f, line, 0), column, begin, end, 1);
+        for (int64_t c = 0; c < inner && inner > 1; c++)
+            sum += move(t, factor(f, line, (begin + c - first) % inner), column, begin + c, end, inner);
     }
     part->sum = sum;
 }
@@ -194,8 +261,9 @@ const struct optim_algorithm OPTIM_ALGORITHM(adafactor) = {
         "PyTorch's form. The paper's and timm's, with paper: instead of the bounds of V and mean(R)\n"
         "1e-30 is added to g^2, and what decays is weight_decay times the step's lr max(eps2, RMS(x)).\n"
         "With beta1, m <- beta1 m + (1 - beta1) step, x <- x - m. optax: paper and cap=no, the lr as\n"
-        "given. Rows and columns are the last two axes, of a convolution those of its kernels, as in\n"
-        "PyTorch; timm and optax factor the two largest, optax from 128 on.\n",
+        "given, and axes=largest, from 128 on. Rows and columns are the last two axes, as in PyTorch: of\n"
+        "a convolution those of its kernel, which saves little; timm takes its channels, as largest "
+        "does.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_OWN_DECAY,

@@ -1,5 +1,5 @@
 /* What a thousand times the gradients do to each algorithm: most do not notice, which no simpler rule would
- * pass for. Built in double. */
+ * pass for. And what the order of a tensor's axes does to Adafactor. Built in double. */
 #include "tests/optim/problem.h"
 
 enum { STEPS = 8 };
@@ -99,10 +99,66 @@ static void a_thousand_times_the_gradients_change_nothing_but_where_they_must(vo
         check(&exceptions[j]);
 }
 
+/* ---- The order of axes ---- */
+
+enum { OUT = 128, IN = 50, KERNEL = 9, WEIGHTS = OUT * IN * KERNEL };
+
+/* Element (o, i, k) of a convolution's weights, or of those with the kernel's axes first. */
+static int64_t place(bool kernel_first, int o, int i, int k)
+{
+    return kernel_first ? ((int64_t)k * OUT + o) * IN + i : ((int64_t)o * IN + i) * KERNEL + k;
+}
+
+/* Large enough for several chunks, which end within a kernel. */
+static void adapt(bool kernel_first, const char *spec, descent_real *x)
+{
+    static descent_real grad[WEIGHTS];
+    struct descent_param param = {.name = "w", .rank = 4, .size = WEIGHTS, .value = x, .grad = grad};
+    const int64_t shapes[2][4] = {{OUT, IN, 3, 3}, {3, 3, OUT, IN}};
+    memcpy(param.shape, shapes[kernel_first], sizeof shapes[0]);
+    struct optim *optim = optim_new(spec, &param, 1);
+    assert_non_null(optim);
+    for (int t = 0; t <= STEPS; t++) {
+        for (int o = 0; o < OUT; o++)
+            for (int i = 0; i < IN; i++)
+                for (int k = 0; k < KERNEL; k++) {
+                    int64_t at = place(kernel_first, o, i, k), same = place(false, o, i, k);
+                    if (t == 0)
+                        x[at] = (descent_real)cos(0.7 * (double)same);
+                    grad[at] = (descent_real)sin(0.37 * (double)same * (t + 1));
+                }
+        if (t > 0)
+            assert_int_equal(optim_step(optim), DESCENT_OK);
+    }
+    optim_free(optim);
+}
+
+/* Of a convolution the two largest axes are its channels, wherever they stand. */
+static void adafactor_finds_the_largest_axes_in_any_order(void **state)
+{
+    static descent_real first[WEIGHTS], last[WEIGHTS], kernels[WEIGHTS];
+    (void)state;
+    adapt(false, "adafactor:axes=largest", first);
+    adapt(true, "adafactor:axes=last", last);
+    adapt(false, "adafactor:axes=last", kernels);
+    double off = 0, other = 0, size = 0;
+    for (int o = 0; o < OUT; o++)
+        for (int i = 0; i < IN; i++)
+            for (int k = 0; k < KERNEL; k++) {
+                int64_t a = place(false, o, i, k), b = place(true, o, i, k);
+                off += pow((double)(first[a] - last[b]), 2);
+                other += pow((double)(kernels[a] - last[b]), 2);
+                size += pow((double)first[a], 2);
+            }
+    assert_true(off < 1e-24 * size);
+    assert_true(other > 1e-8 * size);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_thousand_times_the_gradients_change_nothing_but_where_they_must),
+        cmocka_unit_test(adafactor_finds_the_largest_axes_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
