@@ -386,6 +386,34 @@ static enum descent_status load_found(const struct plan *stored, const struct re
     return status;
 }
 
+/* Notes by which C file an entry or task runs. One that has changed would mix its runs with those of
+ * before. */
+static enum descent_status note_code(struct descent_arena *arena, const char *spec, const char *out,
+                                     const char **code)
+{
+    char digests[EXTENSION_DIGESTS];
+    if (!*extension_digests(spec, digests))
+        return DESCENT_OK;
+    if (*code && strcmp(*code, digests) != 0)
+        return descent_fail(
+            DESCENT_MISMATCH,
+            "%s holds runs of %s as it was before it was changed; choose another --out, or, "
+            "for an optimizer, give it a name of its own: --optimizer NAME=%s",
+            out, spec, spec);
+    *code = descent_arena_string(arena, digests);
+    return *code ? DESCENT_OK : out_of_memory();
+}
+
+static enum descent_status note_all_code(struct plan *plan, struct descent_arena *arena, const char *out)
+{
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < plan->entry_count && status == DESCENT_OK; i++)
+        status = note_code(arena, plan->entry[i].spec, out, &plan->entry[i].code);
+    for (int i = 0; i < plan->task_count && status == DESCENT_OK; i++)
+        status = note_code(arena, plan->task[i].model, out, &plan->task[i].code);
+    return status;
+}
+
 /* Merges with what the directory holds, if anything, and says what it is from now on. */
 static enum descent_status settle(struct plan *plan, struct descent_arena *arena,
                                   const struct request *request, const char *out)
@@ -402,6 +430,8 @@ static enum descent_status settle(struct plan *plan, struct descent_arena *arena
         plan->reference = -1;
         status = plan_merge(plan, &stored, out);
     }
+    if (status == DESCENT_OK)
+        status = note_all_code(plan, arena, out);
     if (status == DESCENT_OK && (!exists || request->reference))
         status = find_reference(plan, request->reference);
     return status;

@@ -11,6 +11,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -250,4 +251,22 @@ const struct extension *extension_of_config(const struct train_config *config, i
     struct choice choice = {.left = i};
     visit_config(config, visit_to_choose, &choice);
     return choice.found ? &choice.found->info : NULL;
+}
+
+static enum descent_status visit_to_digest(void *context, enum extension_kind kind, const char *path)
+{
+    (void)kind;
+    char *text = context;
+    size_t length = strlen(text);
+    const struct file *file = find(path);
+    snprintf(text + length, EXTENSION_DIGESTS - length, "%s%s", length > 0 ? "+" : "",
+             file ? file->info.md5 : "?");
+    return DESCENT_OK;
+}
+
+const char *extension_digests(const char *spec, char text[EXTENSION_DIGESTS])
+{
+    *text = 0;
+    visit_spec(EXTENSION_OPTIMIZER, spec, visit_to_digest, text);
+    return text;
 }

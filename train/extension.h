@@ -31,6 +31,11 @@ enum descent_status extension_load_config(const struct train_config *config);
 enum descent_status extension_load_found(enum extension_kind kind, const char *spec, const char *where,
                                          bool allow_code);
 
+/* The digests of the sources of the loaded C files that a spec names, joined by "+"; "" if it names none.
+ */
+enum { EXTENSION_DIGESTS = 300 };
+const char *extension_digests(const char *spec, char text[EXTENSION_DIGESTS]);
+
 /* The loaded C file that config names as number i, counted from 0; NULL past the last. */
 const struct extension *extension_of_config(const struct train_config *config, int i);
 

@@ -156,6 +156,13 @@ static void they_take_part_in_a_comparison(void **state)
     program_must_say(&again, 2, rule.text);
     program_free(&again);
     must_succeed(program_run("compare --out %s --allow-code --quiet", out.text));
+
+    struct path own = copy("own.c", rule.text, "1e-3)", "2e-3)");
+    must_succeed(program_run("compare --out %s --allow-code --optimizer %s --quiet", out.text, own.text));
+    copy("own.c", rule.text, "1e-3)", "3e-3)");
+    again = program_run("compare --out %s --allow-code", out.text);
+    program_must_say(&again, 1, "own.c as it was before it was changed");
+    program_free(&again);
 }
 
 static void new_files_train_as_they_stand(void **state)

@@ -205,6 +205,8 @@ static struct descent_json *tasks_json(const struct plan *plan)
         descent_json_set_text(task, "name", plan->task[i].name);
         descent_json_set_text(task, "data", plan->task[i].data);
         descent_json_set_text(task, "model", plan->task[i].model);
+        if (plan->task[i].code)
+            descent_json_set_text(task, "code", plan->task[i].code);
         descent_json_set_integer(task, "epochs", plan->task[i].epochs);
         descent_json_add(json, task);
     }
@@ -218,6 +220,8 @@ static struct descent_json *entries_json(const struct plan *plan)
         struct descent_json *entry = descent_json_object();
         descent_json_set_text(entry, "label", plan->entry[i].label);
         descent_json_set_text(entry, "spec", plan->entry[i].spec);
+        if (plan->entry[i].code)
+            descent_json_set_text(entry, "code", plan->entry[i].code);
         descent_json_add(json, entry);
     }
     return json;
@@ -266,6 +270,11 @@ static const char *text_of(struct reader *reader, const struct descent_json *jso
     return copy;
 }
 
+static const char *optional_text_of(struct reader *reader, const struct descent_json *json, const char *key)
+{
+    return descent_json_text(json, key, NULL) ? text_of(reader, json, key) : NULL;
+}
+
 static int count_of(struct reader *reader, const struct descent_json *json, const char *key, int least,
                     int most)
 {
@@ -284,11 +293,14 @@ static void read_lists(struct reader *reader, struct plan *plan)
         plan->task[plan->task_count++] =
             (struct plan_task){.data = text_of(reader, item, "data"),
                                .model = text_of(reader, item, "model"),
+                               .code = optional_text_of(reader, item, "code"),
                                .epochs = count_of(reader, item, "epochs", 1, 1000000)};
     }
     while (plan->entry_count < PLAN_ENTRIES && (item = descent_json_at(entries, plan->entry_count)))
-        plan->entry[plan->entry_count++] = (struct plan_entry){.label = text_of(reader, item, "label"),
-                                                               .spec = text_of(reader, item, "spec")};
+        plan->entry[plan->entry_count++] =
+            (struct plan_entry){.label = text_of(reader, item, "label"),
+                                .spec = text_of(reader, item, "spec"),
+                                .code = optional_text_of(reader, item, "code")};
     if (plan->task_count == 0)
         reader->fault = "tasks";
     if (plan->entry_count == 0)
@@ -322,8 +334,7 @@ static void read_settings(struct reader *reader, struct plan *plan)
     if (!(plan->validation > 0 && plan->validation < 1))
         reader->fault = "validation";
     plan->schedule = text_of(reader, json, "schedule");
-    if (descent_json_text(json, "augment", NULL))
-        plan->augment = text_of(reader, json, "augment");
+    plan->augment = optional_text_of(reader, json, "augment");
 }
 
 enum descent_status plan_read(const char *out, struct descent_arena *arena, struct plan *plan)

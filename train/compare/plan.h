@@ -22,6 +22,7 @@ enum { PLAN_TASKS = 16, PLAN_ENTRIES = 96, PLAN_TRIALS = 999, PLAN_SEEDS = 99, P
 struct plan_task {
     const char *name; /* of its directory: "fashion-mnist-lenet5" */
     const char *data, *model;
+    const char *code; /* digest of the C file that `model` names; NULL: it names none */
     int epochs;
 };
 
@@ -29,6 +30,7 @@ struct plan_entry {
     const char *label; /* what tables call it; the spec, unless the user said otherwise */
     const char *name;  /* of its directory */
     const char *spec;
+    const char *code; /* as of a task */
 };
 
 /* One-shot, with documented settings; and with the best settings of so many trials. Or'ed. */
