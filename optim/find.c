@@ -45,32 +45,45 @@ const struct optim_algorithm *const *optim_wrappers(int *count)
     return wrappers.registered > 0 ? wrappers.all : table->wrapper;
 }
 
-static const struct optim_algorithm *find(const char *what, const char *name,
-                                          const struct optim_algorithm *const *all, int count)
+static const struct optim_algorithm *look_up(const char *name, bool wraps)
 {
-    const char *names[MOST];
-    assert(count <= MOST);
-    for (int i = 0; i < count; i++) {
+    int count;
+    const struct optim_algorithm *const *all = wraps ? optim_wrappers(&count) : optim_algorithms(&count);
+    for (int i = 0; i < count; i++)
         if (strcmp(all[i]->name, name) == 0)
             return all[i];
-        names[i] = all[i]->name;
-    }
-    descent_fail_unknown(what, name, names, count);
     return NULL;
+}
+
+static enum descent_status fail_unknown(const char *name, bool wraps)
+{
+    int count;
+    const struct optim_algorithm *const *all = wraps ? optim_wrappers(&count) : optim_algorithms(&count);
+    const char *names[MOST];
+    assert(count <= MOST);
+    for (int i = 0; i < count; i++)
+        names[i] = all[i]->name;
+    if (descent_is_path(name) && look_up(name, !wraps))
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s defines %s", name,
+                            wraps ? "an optimizer, which cannot follow a '+'"
+                                  : "a wrapper, which follows an optimizer and a '+'");
+    return descent_fail_unknown(wraps ? "optimizer wrapper" : "optimizer", name, names, count);
 }
 
 const struct optim_algorithm *optim_find(const char *name)
 {
-    int count;
-    const struct optim_algorithm *const *all = optim_algorithms(&count);
-    return find("optimizer", name, all, count);
+    const struct optim_algorithm *found = look_up(name, false);
+    if (!found)
+        fail_unknown(name, false);
+    return found;
 }
 
 const struct optim_algorithm *optim_find_wrapper(const char *name)
 {
-    int count;
-    const struct optim_algorithm *const *all = optim_wrappers(&count);
-    return find("optimizer wrapper", name, all, count);
+    const struct optim_algorithm *found = look_up(name, true);
+    if (!found)
+        fail_unknown(name, true);
+    return found;
 }
 
 /* --- Registering. --- */
@@ -111,9 +124,8 @@ enum descent_status optim_register(const struct optim_algorithm *algorithm)
         algorithm->wraps ? optim_wrappers(&count) : optim_algorithms(&count);
     if (!algorithm->name)
         return descent_fail(DESCENT_BAD_ARGUMENT, "an optimizer without a name");
-    for (int i = 0; i < count; i++)
-        if (strcmp(all[i]->name, algorithm->name) == 0)
-            return descent_fail(DESCENT_EXISTS, "optimizer %s is there already", algorithm->name);
+    if (look_up(algorithm->name, algorithm->wraps))
+        return descent_fail(DESCENT_EXISTS, "optimizer %s is there already", algorithm->name);
     char what[300];
     snprintf(what, sizeof what, "optimizer %s", algorithm->name);
     enum descent_status status = check(algorithm, what);

@@ -186,6 +186,32 @@ static enum descent_status digest_of(const struct command_line *line, const char
     return DESCENT_OK;
 }
 
+/* A file of its own in the cache, which machines may share, for a compiler to write to. */
+static enum descent_status make_temporary(const char *cache, const char *suffix, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/XXXXXX%s", cache, suffix);
+    int file = mkstemps(path, (int)strlen(suffix));
+    if (file < 0)
+        return descent_fail_errno("write in", cache, errno);
+    close(file);
+    return DESCENT_OK;
+}
+
+/* What the preprocessor makes of the source, digested. */
+static enum descent_status digest_source(const struct command_line *line, const char *path,
+                                         const char *cache, char md5[DATA_MD5_TEXT])
+{
+    char temporary[PATH_MAX];
+    enum descent_status status = make_temporary(cache, ".i", temporary);
+    if (status)
+        return status;
+    status = run(*line, (const char *[]){"-w", "-E", "-o", temporary, path, NULL});
+    if (!status)
+        status = digest_of(line, temporary, md5);
+    unlink(temporary);
+    return status;
+}
+
 enum descent_status compile_shared(const char *path, char object[PATH_MAX])
 {
     struct command_line line;
@@ -193,21 +219,16 @@ enum descent_status compile_shared(const char *path, char object[PATH_MAX])
     enum descent_status status = find_cache(cache);
     if (!status)
         status = begin_line(&line);
-    if (status)
-        return status;
-
-    snprintf(temporary, sizeof temporary, "%s/%ld.i", cache, (long)getpid());
-    status = run(line, (const char *[]){"-w", "-E", "-o", temporary, path, NULL});
     if (!status)
-        status = digest_of(&line, temporary, md5);
-    unlink(temporary);
+        status = digest_source(&line, path, cache, md5);
     if (status)
         return status;
-
     snprintf(object, PATH_MAX, "%s/%s.so", cache, md5);
     if (access(object, R_OK) == 0)
         return DESCENT_OK;
-    snprintf(temporary, sizeof temporary, "%s/%ld.so", cache, (long)getpid());
+    status = make_temporary(cache, ".so", temporary);
+    if (status)
+        return status;
     status = run(line, (const char *[]){"-o", temporary, path, NULL});
     if (!status && rename(temporary, object) != 0)
         status = descent_fail_errno("rename", temporary, errno);

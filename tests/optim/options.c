@@ -271,6 +271,8 @@ static void what_is_registered_works_like_what_is_built_in(void **state)
     assert_int_equal(optim_register(&rule), DESCENT_EXISTS);
     assert_ptr_equal(optim_find("sgd"), optim_algorithms(&after)[0]);
 
+    REFUSED("/own/wrapper.c", "/own/wrapper.c defines a wrapper");
+    REFUSED("adam+./own+rule.c", "./own+rule.c defines an optimizer");
     REFUSED("./own+rule.c:beta=0.1", "unknown key 'beta' for optimizer ./own+rule.c");
     struct optim *optim =
         optim_new("./own+rule.c:lr=0.5+/own/wrapper.c:k=2+ema", model->params, MODEL_TENSORS);

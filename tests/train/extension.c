@@ -121,6 +121,27 @@ static void a_rule_of_ones_own_steps_as_the_built_in_one(void **state)
     }
 }
 
+static void a_wrapper_of_ones_own_wraps(void **state)
+{
+    (void)state;
+    struct path wrapper = write_text(
+        "odd.c", "#include \"optim/algorithm.h\"\n"
+                 "static enum descent_status step(struct optim_run *run)\n"
+                 "{\n"
+                 "    return run->step % 2 == 1 ? optim_inner(run) : DESCENT_OK;\n"
+                 "}\n"
+                 "OPTIM_EXPORT = {.summary = \"every other step\", .wraps = true, .step = step};\n");
+    struct path plain = path_of("plain"), wrapped = path_of("wrapped");
+    must_print(program_run("list wrappers %s", wrapper.text),
+               (const char *[]){"every other step", "follows an optimizer", NULL});
+    must_succeed(program_run("--data %s --model mlp:16 --optimizer adamw --steps 3 --quiet --out %s",
+                             data.text, plain.text));
+    must_succeed(program_run("--data %s --model mlp:16 --optimizer adamw+%s --steps 3 --quiet --out %s",
+                             data.text, wrapper.text, wrapped.text));
+    assert_true(step_loss(plain.text, 1) == step_loss(wrapped.text, 1));
+    assert_true(step_loss(plain.text, 2) != step_loss(wrapped.text, 2));
+}
+
 static void a_path_may_stand_where_a_name_may(void **state)
 {
     (void)state;
@@ -361,6 +382,7 @@ int main(void)
         cmocka_unit_test(a_network_and_a_rule_of_ones_own_train),
         cmocka_unit_test(they_have_cards),
         cmocka_unit_test(a_rule_of_ones_own_steps_as_the_built_in_one),
+        cmocka_unit_test(a_wrapper_of_ones_own_wraps),
         cmocka_unit_test(a_path_may_stand_where_a_name_may),
         cmocka_unit_test(they_take_part_in_a_comparison),
         cmocka_unit_test(new_files_train_as_they_stand),
