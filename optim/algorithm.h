@@ -146,8 +146,8 @@ void *optim_scratch(struct optim_run *run, size_t bytes);
 /* descent_real's own, for optim_state. */
 #define OPTIM_REAL (sizeof(descent_real) == sizeof(float) ? DESCENT_F32 : DESCENT_F64)
 
-/* An optimizer with an algorithm that is in no table, such as a user's own. `spec` is as for optim_new; its
- * name is not looked at. */
+/* An optimizer with an algorithm that is in no table and not registered, such as a test's. `spec` is as for
+ * optim_new; its name is not looked at. */
 struct optim *optim_new_from(const struct optim_algorithm *algorithm, const char *spec,
                              struct descent_param *params, int count);
 

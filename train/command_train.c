@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-static const char usage[] = "usage: train [OPTIONS]               train a network\n";
+static const char usage[] = "usage: train [OPTIONS]                          train a network\n";
 
 static const char introduction[] =
     "\n"
@@ -76,7 +76,7 @@ static void print_help(FILE *stream)
     const struct command *const *all = commands(&count);
     fputs(usage, stream);
     for (int i = 1; i < count; i++)
-        fprintf(stream, "       train %-8s %-19s %s\n", all[i]->name, all[i]->arguments, all[i]->summary);
+        fprintf(stream, "       train %-9s %-24s %s\n", all[i]->name, all[i]->arguments, all[i]->summary);
     fputs(introduction, stream);
     train_options_print(stream);
     fputs(grammar, stream);
