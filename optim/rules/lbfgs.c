@@ -244,7 +244,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(lbfgs) = {
                "    in the very first iteration lr min(1, 1 / |g|_1)\n"
                "PyTorch's form, whose defaults are history=100 and line_search=none. Gradients are not\n"
                "clipped; weight decay is a part of the loss. Differences of noisy gradients say nothing\n"
-               "about curvature: --batch all, or 2048 and more.\n",
+               "about curvature: --batch all, or a thousand; docs/results.md compares sizes.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,

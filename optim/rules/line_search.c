@@ -5,8 +5,8 @@
 
 #define SEARCH_CARD                                                                                        \
     "Every length tried costs an evaluation. Gradients are not clipped; weight decay is a part of the\n"   \
-    "loss. For full or large batches (--batch all, or 512 and more): what lowers the loss of a small\n"    \
-    "one may raise it elsewhere.\n"
+    "loss. What lowers the loss of a small batch may raise it elsewhere, but an epoch of large ones is\n"  \
+    "few steps; docs/results.md compares sizes.\n"
 
 /* Both keep the length of the last step and where it is known, its slope. */
 struct descent {

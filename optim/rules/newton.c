@@ -161,7 +161,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(newton_cg) = {
         "t = lr, lr/2, lr/4, ... until f(x + t d) <= f + 1e-4 t <g, d>\n"
         "x <- x + t d\n"
         "An iteration costs two gradients. Gradients are not clipped; weight decay is a part of the\n"
-        "loss. A step solves the batch at hand and forgets all others: --batch 2048 and more.\n",
+        "loss. A step solves the batch at hand and forgets all others, but an epoch of large batches is\n"
+        "few steps; docs/results.md compares sizes.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,
@@ -371,7 +372,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(hessian_free) = {
                "t = lr, lr/2, lr/4, ... until f(x + t d) <= f + 0.01 t <g, d>;  x <- x + t d\n"
                "G: Gauss-Newton matrix; D: mean over steps of the squared gradient on labels drawn from\n"
                "the model, in place of Martens' squared gradients of single samples. Gradients are not\n"
-               "clipped; weight decay is a part of the loss. A few steps on --batch 2048 and more.\n",
+               "clipped; weight decay is a part of the loss. docs/results.md compares sizes of batches.\n",
     .options = hf_options,
     .option_count = HF_HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,
