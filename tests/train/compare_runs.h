@@ -22,6 +22,7 @@ struct made_run {
     double top;
     bool straight;
     bool missing;    /* the run has no end */
+    double pace;     /* CPU seconds a step; 0: 0.01 */
     int diverges_at; /* after so many points; 0: never */
     double test;     /* accuracy on the test part */
 };
@@ -51,13 +52,14 @@ static inline void make_run(const struct plan *plan, const struct plan_run *whic
     assert_non_null(stream);
     int points = run->diverges_at ? run->diverges_at : plan->points;
     for (int i = 1; i <= points; i++) {
-        double step = (double)MADE_STEPS * i / plan->points, accuracy = made_accuracy(run, step);
+        double step = (double)MADE_STEPS * i / plan->points, accuracy = made_accuracy(run, step),
+               pace = run->pace > 0 ? run->pace : 0.01;
         fprintf(
             stream,
             "{\"event\": \"evaluation\", \"step\": %.0f, \"epoch\": %.17g, \"gradient_evaluations\": %.0f, "
             "\"seconds\": %.17g, \"cpu_seconds\": %.17g, \"validation_loss\": %.17g, "
             "\"validation_accuracy\": %.17g}\n",
-            step, step / 500, step, step / 50, step / 100, 2 - accuracy, accuracy);
+            step, step / 500, step, 2 * pace * step, pace * step, 2 - accuracy, accuracy);
     }
     bool tested = which->kind != PLAN_TRIAL_RUN && !run->diverges_at;
     char test[32] = "null";

@@ -1,0 +1,220 @@
+/* The report of a comparison: its sentence, its page, its tables. Run directories are made, not trained. */
+#include "train/compare/report.h"
+
+#include "base/json.h"
+
+#include "tests/train/compare_runs.h"
+
+#include <stdlib.h>
+
+static double pace = 0.01; /* CPU seconds a step of the runs made */
+
+static const struct plan base = {
+    .task_count = 1,
+    .task = {{.data = "made", .model = "curve", .epochs = 2}},
+    .leagues = PLAN_DEFAULTS | PLAN_TUNED,
+    .budget = 4,
+    .seeds = 6,
+    .points = 20,
+    .batch = 64,
+    .validation = 0.1,
+    .seed = 3,
+    .schedule = "cosine",
+    .entry_count = 4,
+    .entry = {{.label = "adamw", .spec = "adamw"},
+              {.label = "<b>\"bold\"</b> & 'x'", .spec = "lion"},
+              {.label = "momentum", .spec = "momentum"},
+              {.label = "sgd", .spec = "sgd"}},
+};
+
+/* lion takes half the steps of adamw, momentum as many, sgd three times as many. */
+static struct made_run make_four(const struct plan *plan, const struct plan_run *run)
+{
+    (void)plan;
+    const double rise[] = {120, 60, 120, 360};
+    return (struct made_run){
+        .rise = rise[run->entry] * (1 + 0.01 * run->index), .top = 0.9, .pace = pace, .test = 0.8};
+}
+
+static struct made_run make_half(const struct plan *plan, const struct plan_run *run)
+{
+    struct made_run made = make_four(plan, run);
+    made.missing = run->kind != PLAN_TRIAL_RUN && run->index >= 3;
+    return made;
+}
+
+static char *read_text(const char *directory, const char *name)
+{
+    static char *text; /* gcc 12 takes a part of it for a part of a variable on the stack */
+    char path[PLAN_PATH];
+    size_t size;
+    snprintf(path, sizeof path, "%s/report/%s", directory, name);
+    assert_int_equal(descent_file_read(path, 64 << 20, &text, &size), DESCENT_OK);
+    return text;
+}
+
+/* How far into `text` a part of it begins. */
+static size_t place_of(const char *text, const char *part)
+{
+    const char *found = strstr(text, part);
+    assert_non_null(found);
+    return (size_t)(found - text);
+}
+
+static void make_report(const char *out)
+{
+    if (compare_report(out) != DESCENT_OK)
+        fail_msg("%s", descent_error());
+}
+
+static const char *sentence(const char *out, int league, char text[1024])
+{
+    struct comparison comparison;
+    assert_int_equal(comparison_read(out, &comparison), DESCENT_OK);
+    comparison_sentence(&comparison, league, 0, text, 1024);
+    comparison_free(&comparison);
+    return text;
+}
+
+static void the_first_sentence_says_what_the_intervals_say(void **state)
+{
+    (void)state;
+    char text[1024];
+    struct plan plan = base;
+    const char *out = scratch_path("sentence");
+    make_comparison(&plan, out, make_four);
+    assert_string_equal(
+        sentence(out, 1, text),
+        "On made with curve, within 2 epochs and 4 trials each, <b>\"bold\"</b> & 'x' reached the "
+        "target 2.00x sooner than adamw (95 % interval 1.99–2.00); of the other 2 optimizers, 0 reached "
+        "it sooner, 1 later, and 1 are not distinguishable with 6 seeds.");
+
+    plan = base;
+    plan.entry_count = 2;
+    plan.entry[1] = plan.entry[3];
+    out = scratch_path("later");
+    make_comparison(&plan, out, make_four); /* sgd in lion's place: the numbers of lion */
+    assert_non_null(
+        strstr(sentence(out, 0, text), "with documented defaults, sgd reached the target 2.00x sooner"));
+
+    plan.reference = 1;
+    out = scratch_path("other");
+    make_comparison(&plan, out, make_four);
+    assert_non_null(
+        strstr(sentence(out, 1, text), "adamw reached the target 2.00x later than sgd (95 % interval "));
+
+    plan = base;
+    plan.seeds = 5;
+    out = scratch_path("few");
+    make_comparison(&plan, out, make_four);
+    assert_non_null(strstr(sentence(out, 1, text),
+                           "no optimizer reached the target sooner than adamw: of 3, 0 reached "
+                           "it later, 3 are not distinguishable with 5 seeds."));
+}
+
+static void the_page_stands_alone_and_escapes_what_it_was_given(void **state)
+{
+    (void)state;
+    struct plan plan = base;
+    const char *out = scratch_path("page");
+    make_comparison(&plan, out, make_four);
+    make_report(out);
+    char *page = read_text(out, "report.html");
+    assert_null(strstr(page, "<b>\"bold"));
+    assert_non_null(strstr(page, "&lt;b&gt;&quot;bold&quot;&lt;/b&gt; &amp; 'x'"));
+    static const char *const outside[] = {" src=",    " href=\"http", "@import",
+                                          "url(http", "<link",        "<iframe"};
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        if (strstr(page, outside[i]))
+            fail_msg("the page has '%s'", outside[i]);
+    assert_null(strstr(page, "Unfinished"));
+    assert_non_null(strstr(page, "read 48 times"));
+
+    /* the raw numbers are all there: 2 leagues x 4 optimizers x 6 runs, 16 trials, 20 points each */
+    const char mark[] = "<script type=\"application/json\" id=\"raw\">";
+    size_t begin = place_of(page, mark) + strlen(mark), length = place_of(page + begin, "</script>");
+    assert_null(strstr(page + begin, "<script"));
+    struct descent_json *json = descent_json_parse("raw", page + begin, length);
+    assert_non_null(json);
+    const struct descent_json *curves = descent_json_get(json, "curves");
+    assert_int_equal(descent_json_count(descent_json_get(curves, "rows")), (48 + 16) * 20);
+    assert_non_null(descent_json_get(json, "measured_finals"));
+    descent_json_free(json);
+    free(page);
+}
+
+static void tables_depend_on_no_clock_but_the_measured_ones(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"leaderboard.csv", "overall.csv", "targets.csv",
+                                        "tuning.csv",      "checks.csv",  "finals.csv",
+                                        "trials.csv",      "curves.csv",  "comparison.json"};
+    struct plan plan = base;
+    const char *quick = scratch_path("quick"), *slow = scratch_path("slow");
+    make_comparison(&plan, quick, make_four);
+    plan = base;
+    pace = 0.02;
+    make_comparison(&plan, slow, make_four);
+    pace = 0.01;
+    make_report(quick);
+    make_report(slow);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *a = read_text(quick, names[i]), *b = read_text(slow, names[i]);
+        assert_string_equal(a, b);
+        assert_true(strlen(a) > 40);
+        free(a);
+        free(b);
+    }
+    char *a = read_text(quick, "measured_leaderboard.csv"),
+         *b = read_text(slow, "measured_leaderboard.csv");
+    assert_string_not_equal(a, b);
+    assert_non_null(strstr(a, "tuned,made-curve,\"<b>\"\"bold\"\"</b> & 'x'\",10.0,"));
+    free(a);
+    free(b);
+}
+
+static void an_unfinished_comparison_has_a_report_that_says_so(void **state)
+{
+    (void)state;
+    struct plan plan = base;
+    const char *out = scratch_path("unfinished");
+    make_comparison(&plan, out, make_half);
+    make_report(out);
+    char *page = read_text(out, "report.html"), *finals = read_text(out, "finals.csv");
+    assert_non_null(strstr(page, "40 of 64 runs are done"));
+    assert_non_null(strstr(finals, "tuned,made-curve,sgd,4,missing,,"));
+    free(page);
+    free(finals);
+}
+
+static void without_gnuplot_the_tables_remain_and_the_page_says_how_to_get_pictures(void **state)
+{
+    (void)state;
+    char path[4096];
+    snprintf(path, sizeof path, "%s", getenv("PATH"));
+    struct plan plan = base;
+    const char *out = scratch_path("plain");
+    make_comparison(&plan, out, make_four);
+    assert_int_equal(setenv("PATH", "/nonexistent", 1), 0);
+    make_report(out);
+    assert_int_equal(setenv("PATH", path, 1), 0);
+    char *page = read_text(out, "report.html"), *script = read_text(out, "figures/curves-tuned-1.gnuplot");
+    assert_non_null(strstr(page, "gnuplot was not found"));
+    assert_null(strstr(page, "<svg"));
+    assert_non_null(strstr(page, "1.00 (1.00–1.00)"));
+    assert_non_null(strstr(script, "'<b>\"bold\"</b> & ''x'''"));
+    free(page);
+    free(script);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_sentence_says_what_the_intervals_say),
+        cmocka_unit_test(the_page_stands_alone_and_escapes_what_it_was_given),
+        cmocka_unit_test(tables_depend_on_no_clock_but_the_measured_ones),
+        cmocka_unit_test(an_unfinished_comparison_has_a_report_that_says_so),
+        cmocka_unit_test(without_gnuplot_the_tables_remain_and_the_page_says_how_to_get_pictures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

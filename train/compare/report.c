@@ -1,0 +1,769 @@
+/* The report of a comparison as one page of HTML; see report.h. It has no scripts, loads nothing, and says
+ * nothing in color alone. */
+#include "train/compare/report.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "train/compare/figures.h"
+#include "train/compare/tables.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TEXT = 1024, LARGEST_PICTURE = 16 << 20 };
+
+struct page {
+    FILE *html;
+    const struct comparison *comparison;
+    char figures[PLAN_PATH]; /* directory */
+    bool pictures;
+};
+
+static const char *const league_titles[COMPARISON_LEAGUES] = {"One-shot: documented defaults, no tuning",
+                                                              "Tuned: the same number of trials for each"};
+
+/* ---- The sentence ---- */
+
+struct count_of_verdicts {
+    int sooner, later, undecided, all;
+    int first; /* the soonest that is decided; -1: none */
+};
+
+static struct count_of_verdicts count_verdicts(const struct comparison *comparison, int league, int task)
+{
+    const struct comparison_result *results = comparison->task[task].result[league];
+    struct count_of_verdicts count = {.first = -1};
+    for (int e = 0; e < comparison->plan.entry_count; e++) {
+        const struct comparison_effect *effect = &results[e].steps[COMPARISON_PRIMARY];
+        if (effect->pairs == 0)
+            continue;
+        count.all++;
+        count.sooner += effect->verdict == SOONER;
+        count.later += effect->verdict == LATER;
+        count.undecided += effect->verdict == NOT_DISTINGUISHABLE;
+        if (effect->verdict == SOONER &&
+            (count.first < 0 || effect->ratio < results[count.first].steps[COMPARISON_PRIMARY].ratio))
+            count.first = e;
+    }
+    return count;
+}
+
+/* "1.80x sooner than adamw (95 % interval 1.50-2.10)"; as factors above 1 for what is sooner. */
+static void describe_effect(const struct comparison_effect *effect, const char *reference, int seeds,
+                            char *text, size_t size)
+{
+    bool sooner = effect->verdict == SOONER;
+    double factor = sooner ? 1 / effect->ratio : effect->ratio,
+           low = sooner ? 1 / effect->interval.high : effect->interval.low,
+           high = sooner ? 1 / effect->interval.low : effect->interval.high;
+    if (effect->verdict == NOT_DISTINGUISHABLE)
+        snprintf(text, size,
+                 "and %s are not distinguishable with %d seeds (95 %% interval of the ratio %.2f–%.2f)",
+                 reference, seeds, low, high);
+    else if (isinf(factor))
+        snprintf(text, size,
+                 "reached the target %s than %s, which%s missed it in at least half of the runs",
+                 comparison_verdict_text(effect->verdict), reference, sooner ? "" : " did, while it");
+    else
+        snprintf(text, size, "reached the target %.2fx %s than %s (95 %% interval %.2f–%.2f)", factor,
+                 comparison_verdict_text(effect->verdict), reference, low, high);
+}
+
+const char *comparison_sentence(const struct comparison *comparison, int league, int t, char *text,
+                                size_t size)
+{
+    const struct plan *plan = &comparison->plan;
+    const struct comparison_result *results = comparison->task[t].result[league];
+    const char *reference = plan->entry[plan->reference].label;
+    struct count_of_verdicts count = count_verdicts(comparison, league, t);
+    char where[TEXT], effect[TEXT], trials[64] = " with documented defaults";
+    if (league == 1)
+        snprintf(trials, sizeof trials, " and %d trials each", plan->budget);
+    snprintf(where, sizeof where, "On %s with %s, within %d epochs%s,", plan->task[t].data,
+             plan->task[t].model, plan->task[t].epochs, trials);
+    int shown = count.first;
+    for (int e = 0; count.all == 1 && e < plan->entry_count; e++)
+        if (results[e].steps[COMPARISON_PRIMARY].pairs)
+            shown = e;
+    if (count.all == 0)
+        snprintf(text, size, "%s there are not yet two optimizers to compare.", where);
+    else if (shown < 0)
+        snprintf(
+            text, size,
+            "%s no optimizer reached the target sooner than %s: of %d, %d reached it later, %d are not "
+            "distinguishable with %d seeds.",
+            where, reference, count.all, count.later, count.undecided, plan->seeds);
+    else {
+        const struct comparison_effect *of = &results[shown].steps[COMPARISON_PRIMARY];
+        describe_effect(of, reference, of->pairs, effect, sizeof effect);
+        int used = snprintf(text, size, "%s %s %s", where, plan->entry[shown].label, effect);
+        if (count.all > 1 && used > 0 && (size_t)used < size)
+            snprintf(text + used, size - (size_t)used,
+                     "; of the other %d optimizers, %d reached it sooner, %d later, and %d are not "
+                     "distinguishable with %d seeds.",
+                     count.all - 1, count.sooner - (of->verdict == SOONER), count.later, count.undecided,
+                     plan->seeds);
+        else if (used > 0 && (size_t)used < size)
+            snprintf(text + used, size - (size_t)used, ".");
+    }
+    return text;
+}
+
+/* ---- HTML ---- */
+
+/* Text that a user or a file chose. */
+static void put_text(const struct page *page, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '<':
+            fputs("&lt;", page->html);
+            break;
+        case '>':
+            fputs("&gt;", page->html);
+            break;
+        case '&':
+            fputs("&amp;", page->html);
+            break;
+        case '"':
+            fputs("&quot;", page->html);
+            break;
+        default:
+            putc(*text, page->html);
+        }
+}
+
+static void put(const struct page *page, const char *html)
+{
+    fputs(html, page->html);
+}
+
+/* Formatted, then escaped. */
+__attribute__((format(printf, 2, 3))) static void put_format(const struct page *page, const char *format,
+                                                             ...)
+{
+    char text[2 * TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    put_text(page, text);
+}
+
+static void put_cell(const struct page *page, const char *text)
+{
+    put(page, "<td>");
+    put_text(page, text);
+    put(page, "</td>");
+}
+
+/* A number in so many digits after the point; missed targets and unknown values in words. */
+static void put_number(const struct page *page, double number, int digits)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.*f", digits, number);
+    put_cell(page, isnan(number) ? "–" : isinf(number) ? "missed" : text);
+}
+
+static void put_percent(const struct page *page, double share)
+{
+    put_number(page, 100 * share, 2);
+}
+
+static void put_head(const struct page *page, const char *const *titles, int count)
+{
+    put(page, "<div class=\"wide\"><table><thead><tr>");
+    for (int i = 0; i < count; i++) {
+        put(page, "<th>");
+        put_text(page, titles[i]);
+        put(page, "</th>");
+    }
+    put(page, "</tr></thead><tbody>\n");
+}
+
+#define PUT_HEAD(page, ...)                                                                                \
+    put_head(page, (const char *const[]){__VA_ARGS__},                                                     \
+             (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)))
+
+static void end_table(const struct page *page)
+{
+    put(page, "</tbody></table></div>\n");
+}
+
+/* The picture's SVG, inline; nothing where there is none. */
+static void put_figure(const struct page *page, enum figure figure, int league, int task, int entry,
+                       const char *caption)
+{
+    char path[PLAN_PATH + 80], name[64], *text;
+    size_t size;
+    snprintf(path, sizeof path, "%s/%s.svg", page->figures, figure_name(figure, league, task, entry, name));
+    if (access(path, R_OK) != 0 || descent_file_read(path, LARGEST_PICTURE, &text, &size) != DESCENT_OK)
+        return;
+    const char *svg = strstr(text, "<svg");
+    if (svg) {
+        put(page, "<figure>");
+        put(page, svg);
+        if (*caption) {
+            put(page, "<figcaption>");
+            put_text(page, caption);
+            put(page, "</figcaption>");
+        }
+        put(page, "</figure>\n");
+    }
+    free(text);
+}
+
+/* ---- Parts of the page ---- */
+
+static const char style[] =
+    "<style>\n"
+    "body{font:16px/1.5 system-ui,sans-serif;color:#1a1a1a;background:#fff;margin:0 auto;max-width:72rem;"
+    "padding:0 1rem 3rem}\n"
+    "h1{font-size:1.5rem;margin:1.2rem 0 .4rem}h2{font-size:1.25rem;margin:2.2rem 0 .5rem;"
+    "border-bottom:2px solid #ddd}h3{font-size:1.05rem;margin:1.6rem 0 .4rem}\n"
+    ".lead{font-size:1.2rem;line-height:1.4}.note{color:#555;font-size:.9rem}"
+    ".warn{border-left:5px solid #D55E00;background:#fdf3ec;padding:.5rem .8rem}\n"
+    ".wide{overflow-x:auto;margin:.5rem 0}table{border-collapse:collapse;font-size:.86rem;"
+    "font-variant-numeric:tabular-nums}\n"
+    "th,td{padding:.25rem .55rem;border-bottom:1px solid #e2e2e2;text-align:right;white-space:nowrap}"
+    "thead th{border-bottom:2px solid #888;vertical-align:bottom;white-space:normal;font-weight:600}\n"
+    "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}"
+    "td.text{text-align:left}td.spec{text-align:left;font-family:monospace;white-space:normal;min-width:"
+    "16rem}\n"
+    "tr.reference "
+    "td{font-weight:700}.sooner{color:#005a91;font-weight:600}.later{color:#a84800;font-weight:600}\n"
+    ".figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}\n"
+    ".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,15rem),1fr));gap:.3rem}\n"
+    "figure{margin:0;break-inside:avoid}svg{width:100%;height:auto;max-width:40rem}"
+    "figcaption{font-size:.85rem;color:#444}\n"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#555}dd{margin:0}\n"
+    "@media(max-width:30rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}.lead{font-size:1.08rem}"
+    "td:first-child,th:first-child{max-width:7.5rem;white-space:normal;overflow-wrap:anywhere}}\n"
+    "@media print{body{max-width:none;font-size:10pt}.wide{overflow:visible}table{font-size:7pt}"
+    "th,td{padding:.1rem .2rem}details:not([open])>*{display:none}}\n"
+    "</style>\n";
+
+static void put_top(const struct page *page)
+{
+    const struct comparison *comparison = page->comparison;
+    const struct plan *plan = &comparison->plan;
+    char text[2 * TEXT];
+    put(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+              "<title>Comparison of optimizers</title>\n");
+    put(page, style);
+    put(page, "</head><body>\n<h1>Comparison of optimizers</h1>\n");
+    for (int t = 0; t < plan->task_count; t++)
+        for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+            if (comparison->task[t].result[league]) {
+                put(page, "<p class=\"lead\">");
+                put_text(page, comparison_sentence(comparison, league, t, text, sizeof text));
+                put(page, "</p>\n");
+            }
+    if (comparison->finished < comparison->runs) {
+        put(page, "<p class=\"warn\"><b>Unfinished:</b> ");
+        put_format(page,
+                   "%d of %d runs are done. What follows is what they say so far; targets and verdicts "
+                   "may still change.",
+                   comparison->finished, comparison->runs);
+        put(page, "</p>\n");
+    }
+    if (!page->pictures)
+        put(page, "<p class=\"warn\">There are no pictures: gnuplot was not found. Install it and run "
+                  "<code>train compare report</code> on this directory again, or run the scripts in "
+                  "<code>report/figures</code> by hand.</p>\n");
+}
+
+static void put_fact(const struct page *page, const char *name, const char *value)
+{
+    put(page, "<dt>");
+    put_text(page, name);
+    put(page, "</dt><dd>");
+    put_text(page, value);
+    put(page, "</dd>\n");
+}
+
+static void put_facts(const struct page *page)
+{
+    const struct comparison *comparison = page->comparison;
+    const struct plan *plan = &comparison->plan;
+    char text[TEXT];
+    put(page, "<h2>What was compared</h2>\n<dl>\n");
+    for (int t = 0; t < plan->task_count; t++) {
+        snprintf(text, sizeof text, "%s, model %s, %d epochs", plan->task[t].data, plan->task[t].model,
+                 plan->task[t].epochs);
+        put_fact(page, "task", text);
+    }
+    snprintf(text, sizeof text, "%d, against %s", plan->entry_count, plan->entry[plan->reference].label);
+    put_fact(page, "optimizers", text);
+    if (plan->leagues & PLAN_TUNED) {
+        snprintf(text, sizeof text,
+                 "%d trials each, scrambled Sobol points in the published search space, chosen by "
+                 "validation accuracy",
+                 plan->budget);
+        put_fact(page, "tuning", text);
+    }
+    snprintf(text, sizeof text, "%d, paired: the same initial weights and batches for all optimizers",
+             plan->seeds);
+    put_fact(page, "seeds", text);
+    snprintf(text, sizeof text,
+             "batches of %d, schedule %s%s%s, validation part %.0f %% of the training set", plan->batch,
+             plan->schedule, plan->augment ? ", augmented by " : "", plan->augment ? plan->augment : "",
+             100 * plan->validation);
+    put_fact(page, "training", text);
+    snprintf(text, sizeof text, "read %d times: once by each final run that ended, by nothing else",
+             comparison->test_reads);
+    put_fact(page, "test set", text);
+    for (int t = 0; t < plan->task_count; t++) {
+        const struct comparison_task *task = &comparison->task[t];
+        snprintf(
+            text, sizeof text,
+            "%.2f, %.2f and %.2f %% validation accuracy: where the median run of %s%s was after 25, 50 and "
+            "100 %% of its budget. Verdicts are about the second.",
+            100 * task->target[0], 100 * task->target[1], 100 * task->target[2],
+            plan->leagues & PLAN_TUNED ? "tuned " : "", plan->entry[task->setter].label);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s%s",
+                 plan->task_count > 1 ? " (" : "", plan->task_count > 1 ? plan->task[t].name : "",
+                 plan->task_count > 1 ? ")" : "");
+        if (isfinite(task->target[0]))
+            put_fact(page, "targets", text);
+    }
+    put(page, "</dl>\n");
+}
+
+static void put_ratio(const struct page *page, const struct comparison_effect *effect)
+{
+    char text[96];
+    if (effect->pairs == 0)
+        snprintf(text, sizeof text, "–");
+    else if (isinf(effect->interval.low))
+        snprintf(text, sizeof text, "missed");
+    else if (isinf(effect->ratio) || isinf(effect->interval.high))
+        snprintf(text, sizeof text, isinf(effect->ratio) ? "missed (%.2f–)" : "%.2f (%.2f–)",
+                 isinf(effect->ratio) ? effect->interval.low : effect->ratio, effect->interval.low);
+    else
+        snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", effect->ratio, effect->interval.low,
+                 effect->interval.high);
+    put_cell(page, text);
+}
+
+static void put_verdict(const struct page *page, const struct comparison_effect *effect, bool reference)
+{
+    static const char *const classes[] = {
+        [NOT_DISTINGUISHABLE] = "text", [SOONER] = "text sooner", [LATER] = "text later"};
+    put(page, "<td class=\"");
+    put(page, classes[effect->verdict]);
+    put(page, "\">");
+    if (reference)
+        put(page, "reference");
+    else if (effect->pairs > 0 && effect->verdict == NOT_DISTINGUISHABLE)
+        put_format(page, "not distinguishable with %d seeds", effect->pairs);
+    else if (effect->pairs > 0)
+        put_text(page, comparison_verdict_text(effect->verdict));
+    put(page, "</td>");
+}
+
+static void put_leader(const struct page *page, int league, int t, int e)
+{
+    const struct plan *plan = &page->comparison->plan;
+    const struct comparison_result *result = &page->comparison->task[t].result[league][e];
+    const struct comparison_effect *steps = &result->steps[COMPARISON_PRIMARY];
+    const struct comparison_summary *time = result->time[COMPARISON_PRIMARY];
+    char text[96];
+    put(page, e == plan->reference ? "<tr class=\"reference\">" : "<tr>");
+    put_cell(page, plan->entry[e].label);
+    put_ratio(page, steps);
+    put_verdict(page, steps, e == plan->reference);
+    if (isnan(steps->p))
+        put_cell(page, "–");
+    else
+        put_number(page, steps->p, 3);
+    put_number(page, time[CLOCK_STEPS].median, 0);
+    snprintf(text, sizeof text, "%d of %d", result->reached[COMPARISON_PRIMARY],
+             result->done + result->diverged);
+    put_cell(page, text);
+    put_ratio(page, &result->seconds[COMPARISON_PRIMARY]);
+    put_number(page, time[CLOCK_EPOCHS].median, 2);
+    put_number(page, time[CLOCK_GRADIENTS].median, 0);
+    put_number(page, time[CLOCK_SECONDS].median, 1);
+    put_number(page, result->step_milliseconds, 2);
+    put_number(page, result->state_bytes_per_parameter, 1);
+    snprintf(text, sizeof text, "%d", result->diverged);
+    put_cell(page, text);
+    put_percent(page, result->validation.median);
+    put_percent(page, result->test.median);
+    snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", 100 * result->test.interquartile_mean,
+             100 * result->test.interval.low, 100 * result->test.interval.high);
+    put_cell(page, result->test.count ? text : "–");
+    put(page, "</tr>\n");
+}
+
+static void put_other_targets(const struct page *page, int league, int t, const int *order)
+{
+    const struct plan *plan = &page->comparison->plan;
+    put(page, "<details open><summary>The other two targets</summary>\n");
+    PUT_HEAD(page, "optimizer", "25 %: steps", "ratio (95 % interval)", "verdict", "reached",
+             "100 %: steps", "ratio (95 % interval)", "verdict", "reached");
+    for (int i = 0; i < plan->entry_count; i++) {
+        const struct comparison_result *result = &page->comparison->task[t].result[league][order[i]];
+        put(page, order[i] == plan->reference ? "<tr class=\"reference\">" : "<tr>");
+        put_cell(page, plan->entry[order[i]].label);
+        for (int k = 0; k < COMPARISON_TARGETS; k++) {
+            char text[64];
+            if (k == COMPARISON_PRIMARY)
+                continue;
+            put_number(page, result->time[k][CLOCK_STEPS].median, 0);
+            put_ratio(page, &result->steps[k]);
+            put_verdict(page, &result->steps[k], order[i] == plan->reference);
+            snprintf(text, sizeof text, "%d of %d", result->reached[k], result->done + result->diverged);
+            put_cell(page, text);
+        }
+        put(page, "</tr>\n");
+    }
+    end_table(page);
+    put(page, "</details>\n");
+}
+
+static void put_significance(const struct page *page, int league, int t)
+{
+    const struct comparison_result *results = page->comparison->task[t].result[league];
+    double smallest = NAN, largest = NAN;
+    for (int e = 0; e < page->comparison->plan.entry_count; e++) {
+        smallest = fmin(smallest, results[e].steps[COMPARISON_PRIMARY].smallest_p);
+        largest = fmax(largest, results[e].steps[COMPARISON_PRIMARY].smallest_p);
+    }
+    if (isnan(smallest))
+        return;
+    put(page, "<p class=\"note\">");
+    put_format(
+        page,
+        "Ratio: steps to the target over the reference's, the median over paired seeds, with its 95 %% "
+        "bootstrap "
+        "interval; below 1 is sooner. p: Wilcoxon's signed-rank test, exact, with Holm's correction for "
+        "these comparisons; the smallest it could be here is %.2g",
+        smallest);
+    if (largest > smallest)
+        put_format(page, " (%.2g where runs are missing)", largest);
+    put_text(page, largest > 0.05 ? ", and where that is above 0.05 none is printed." : ".");
+    put(page, "</p>\n");
+}
+
+static void put_league(const struct page *page, int league, int t)
+{
+    const struct comparison *comparison = page->comparison;
+    int order[PLAN_ENTRIES];
+    char text[2 * TEXT];
+    put(page, "<h3>");
+    put_text(page, league_titles[league]);
+    put(page, "</h3>\n<p>");
+    put_text(page, comparison_sentence(comparison, league, t, text, sizeof text));
+    put(page, "</p>\n");
+    comparison_rank(comparison, league, t, order);
+    PUT_HEAD(page, "optimizer", "ratio of steps (95 % interval)", "verdict", "p", "steps to target",
+             "reached it", "ratio of CPU seconds", "epochs to target", "gradient evaluations",
+             "CPU s to target", "CPU ms a step", "state bytes a parameter", "diverged",
+             "validation, median %", "test, median %", "test, interquartile mean % (95 % interval)");
+    for (int i = 0; i < comparison->plan.entry_count; i++)
+        put_leader(page, league, t, order[i]);
+    end_table(page);
+    put_significance(page, league, t);
+    put_other_targets(page, league, t, order);
+    put(page, "<div class=\"figures\">\n");
+    put_figure(
+        page, FIGURE_RATIOS, league, t, 0,
+        "Steps to the target over the reference's, median and 95 % interval, logarithmic. Disc: sooner, "
+        "square: later, open: not distinguishable.");
+    put_figure(
+        page, FIGURE_TIMES, league, t, 0,
+        "Steps to the target, median and quartiles over seeds. Open marks at the right end: missed.");
+    put_figure(page, FIGURE_CURVES, league, t, 0,
+               "Validation accuracy, median over seeds, bands between quartiles. Dotted: the three "
+               "targets. In color: the "
+               "reference and the five soonest others; gray: the rest.");
+    if (league == 1) {
+        put_figure(
+            page, FIGURE_LR, league, t, 0,
+            "Accuracy of the trials over their learning rates. Other hyperparameters differ between trials "
+            "too, so lines need not be smooth.");
+        put_figure(page, FIGURE_EXPECTED, league, t, 0,
+                   "Best validation accuracy to be expected of so many trials.");
+    }
+    put(page, "</div>\n<details open><summary>Each optimizer by itself, dashed the reference; same axes as "
+              "above</summary>\n<div class=\"panels\">\n");
+    for (int i = 0; i < comparison->plan.entry_count; i++)
+        put_figure(page, FIGURE_PANEL, league, t, order[i], "");
+    put(page, "</div></details>\n");
+}
+
+static void put_tuning(const struct page *page, int t)
+{
+    const struct comparison *comparison = page->comparison;
+    put(page, "<h3>Chosen settings</h3>\n");
+    PUT_HEAD(page, "optimizer", "settings of the best trial", "on the edge of the space",
+             "lr basin, decades", "trials", "diverged", "best validation %");
+    for (int e = 0; e < comparison->plan.entry_count; e++) {
+        const struct comparison_tuning *tuning = &comparison->task[t].tuning[e];
+        const char *settings = comparison->task[t].result[1][e].settings;
+        char text[64];
+        put(page, "<tr>");
+        put_cell(page, comparison->plan.entry[e].label);
+        put(page, "<td class=\"spec\">");
+        put_text(page, settings ? settings : "–");
+        put(page, "</td><td class=\"text\">");
+        for (int d = 0; d < tuning->space.count; d++)
+            if (tuning->edge[d])
+                put_format(page, "%s ", tuning->space.dimension[d].option->name);
+        put(page, "</td>");
+        put_number(page, tuning->basin, 1);
+        snprintf(text, sizeof text, "%d", tuning->finished);
+        put_cell(page, text);
+        snprintf(text, sizeof text, "%d", tuning->diverged);
+        put_cell(page, text);
+        put_percent(page, tuning->best < 0 ? NAN : record_final(&tuning->trial[tuning->best]));
+        put(page, "</tr>\n");
+    }
+    end_table(page);
+    put(page, "<p class=\"note\">On the edge: the best lr is the largest or smallest that was tried, or "
+              "another value "
+              "lies in the outer 5 % of its range; a wider space might have done better. Basin: how far lr "
+              "may be "
+              "moved around the best trial before a trial has more than 5/4 of its error.</p>\n");
+}
+
+static void put_overall(const struct page *page, int league)
+{
+    const struct comparison *comparison = page->comparison;
+    const struct plan *plan = &comparison->plan;
+    const struct comparison_overall *overall = comparison->overall[league];
+    bool several = plan->task_count > 1;
+    put(page, "<h3>");
+    put_text(page, league_titles[league]);
+    put(page, "</h3>\n");
+    if (several && !isnan(comparison->friedman_p[league])) {
+        bool lacking = comparison->critical_difference >= plan->entry_count - 1;
+        put(page, "<p>");
+        put_format(
+            page,
+            "Friedman's test over %d tasks: p = %.3g. Two optimizers whose mean ranks differ by less than "
+            "%.2f are a tie (Nemenyi, 5 %%). ",
+            comparison->ranked, comparison->friedman_p[league], comparison->critical_difference);
+        if (lacking)
+            put_text(page,
+                     "No difference of ranks is as large: with so few tasks and so many optimizers all "
+                     "are a tie, whatever they did.");
+        put(page, "</p>\n");
+    }
+    PUT_HEAD(page, "optimizer", "profile score", several ? "mean rank" : "problems",
+             "ratio of steps, all tasks", "verdict");
+    for (int e = 0; e < plan->entry_count; e++) {
+        put(page, e == plan->reference ? "<tr class=\"reference\">" : "<tr>");
+        put_cell(page, plan->entry[e].label);
+        put_number(page, overall[e].score, 3);
+        put_number(page, several ? overall[e].mean_rank : overall[e].problems, several ? 2 : 0);
+        put_ratio(page, &overall[e].steps);
+        put_verdict(page, &overall[e].steps, e == plan->reference);
+        put(page, "</tr>\n");
+    }
+    end_table(page);
+    put(page, "<div class=\"figures\">\n");
+    put_figure(page, FIGURE_PROFILE, league, 0, 0,
+               "Performance profile (AlgoPerf): the share of problems, each a task with one seed, that an "
+               "optimizer "
+               "solved within tau times the steps of the soonest there. Its score is the mean height.");
+    put_figure(page, FIGURE_RANKS, league, 0, 0,
+               "Mean ranks over tasks; bars are half the critical difference to either side: optimizers "
+               "whose bars "
+               "overlap are a tie.");
+    put(page, "</div>\n");
+}
+
+/* ---- Caveats ---- */
+
+__attribute__((format(printf, 2, 3))) static void put_caveat(const struct page *page, const char *format,
+                                                             ...)
+{
+    char text[2 * TEXT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    put(page, "<li>");
+    put_text(page, text);
+    put(page, "</li>\n");
+}
+
+static void put_check(const struct page *page, int t, int c)
+{
+    const struct plan *plan = &page->comparison->plan;
+    const struct comparison_check *check = &page->comparison->task[t].check[c];
+    if (check->better < 0 || check->steps.pairs == 0)
+        return;
+    put_caveat(
+        page,
+        check->failed
+            ? "%s: tuned %s lost to tuned %s, which it contains (ratio of steps %.2f–%.2f): the budget of "
+              "%d "
+              "trials was too small, at least for it. Read every rank of this task with that in mind."
+            : "%s: inclusion check passed: tuned %s did not lose to tuned %s, which it contains (ratio of "
+              "steps "
+              "%.2f–%.2f, %d trials).",
+        plan->task[t].name, plan->entry[check->better].label, plan->entry[check->worse].label,
+        check->steps.interval.low, check->steps.interval.high, plan->budget);
+}
+
+static void put_task_caveats(const struct page *page, int t)
+{
+    const struct comparison *comparison = page->comparison;
+    const struct plan *plan = &comparison->plan;
+    const struct comparison_task *task = &comparison->task[t];
+    bool checked = false;
+    for (int c = 0; c < COMPARISON_CHECKS; c++) {
+        put_check(page, t, c);
+        checked |= task->check[c].better >= 0;
+    }
+    if (task->tuning && !checked)
+        put_caveat(
+            page,
+            "%s: whether the budget sufficed could not be checked: that needs sgd and momentum, or adam "
+            "and nadam.",
+            plan->task[t].name);
+    for (int e = 0; task->tuning && e < plan->entry_count; e++) {
+        const struct comparison_tuning *tuning = &task->tuning[e];
+        for (int d = 0; d < tuning->space.count; d++)
+            if (tuning->edge[d] && tuning->space.dimension[d].part == 0 &&
+                strcmp(tuning->space.dimension[d].option->name, "lr") == 0)
+                put_caveat(page, "%s: the best lr of %s lies on the edge of what was tried.",
+                           plan->task[t].name, plan->entry[e].label);
+    }
+    for (int league = 0; league < COMPARISON_LEAGUES; league++)
+        for (int e = 0; task->result[league] && e < plan->entry_count; e++)
+            if (task->result[league][e].diverged)
+                put_caveat(
+                    page,
+                    "%s, %s: %d of %d final runs of %s diverged; they count as accuracy 0 and as having "
+                    "missed every target.",
+                    plan->task[t].name, plan_leagues[league], task->result[league][e].diverged,
+                    task->result[league][e].done + task->result[league][e].diverged, plan->entry[e].label);
+}
+
+static void put_caveats(const struct page *page)
+{
+    const struct plan *plan = &page->comparison->plan;
+    put(page, "<h2>Caveats</h2>\n<ul>\n");
+    put_caveat(page,
+               "This holds for %s, this budget, this batch size and this schedule; another task may say "
+               "otherwise.",
+               plan->task_count > 1 ? "these tasks" : "this task");
+    if (statistics_smallest_p(plan->seeds, 1) > 0.05)
+        put_caveat(page,
+                   "%d seeds cannot decide anything at 5 %%: at least 6 are needed, so every verdict is "
+                   "\"not distinguishable\".",
+                   plan->seeds);
+    put_caveat(
+        page,
+        "Verdicts come from 95 %% intervals, each for itself: of %d comparisons without any difference "
+        "about %.1f would be decided by chance. The p-values are corrected for that.",
+        plan->entry_count - 1, 0.05 * (plan->entry_count - 1));
+    put_caveat(page,
+               "Seconds are CPU time of runs that may have shared the machine; compare them with caution. "
+               "Everything else does not depend on the machine's load.");
+    put_caveat(page, "The last target is one that the reference's own runs reach about half of the time.");
+    for (int t = 0; t < plan->task_count; t++)
+        put_task_caveats(page, t);
+    put(page, "</ul>\n");
+}
+
+/* ---- Raw numbers ---- */
+
+/* JSON within a script element: "<" would end or open something. */
+static enum descent_status put_raw(const struct page *page, const struct descent_json *everything)
+{
+    char *line = descent_json_line(everything);
+    if (!line)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    put(page, "<h2>Raw numbers</h2>\n<p>Every number of every run is in this page, in the element "
+              "<code>#raw</code>, as JSON, and beside it as CSV: <code>finals.csv</code>, "
+              "<code>trials.csv</code>, "
+              "<code>curves.csv</code> and others. Whatever a clock measured is in files of its own, "
+              "<code>measured_*.csv</code>; all else is the same bytes however often the comparison was "
+              "interrupted.</p>\n<script type=\"application/json\" id=\"raw\">");
+    for (const char *c = line; *c; c++)
+        if (*c == '<')
+            put(page, "\\u003c");
+        else
+            putc(*c, page->html);
+    put(page, "</script>\n");
+    free(line);
+    return DESCENT_OK;
+}
+
+static enum descent_status put_page(const struct page *page, const struct descent_json *everything)
+{
+    const struct comparison *comparison = page->comparison;
+    put_top(page);
+    put_facts(page);
+    for (int t = 0; t < comparison->plan.task_count; t++) {
+        put(page, "<h2>");
+        put_format(page, "%s with %s", comparison->plan.task[t].data, comparison->plan.task[t].model);
+        put(page, "</h2>\n");
+        for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+            if (comparison->task[t].result[league])
+                put_league(page, league, t);
+        if (comparison->task[t].tuning)
+            put_tuning(page, t);
+    }
+    put(page, "<h2>All problems together</h2>\n");
+    for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+        if (comparison->overall[league])
+            put_overall(page, league);
+    put_caveats(page);
+    enum descent_status status = put_raw(page, everything);
+    put(page, "</body></html>\n");
+    return status;
+}
+
+/* ---- All together ---- */
+
+static enum descent_status write_report(const struct comparison *comparison, const char *out)
+{
+    char path[PLAN_PATH], directory[PLAN_PATH - 64];
+    struct descent_json *everything = NULL;
+    struct descent_file file;
+    int drawn = 0;
+    struct page page = {.comparison = comparison};
+    snprintf(directory, sizeof directory, "%s/report", out);
+    snprintf(page.figures, sizeof page.figures, "%s/figures", directory);
+    enum descent_status status = descent_make_directories(page.figures);
+    if (status == DESCENT_OK)
+        status = tables_write(comparison, out, directory, &everything);
+    if (status == DESCENT_OK)
+        status = figures_draw(comparison, page.figures, &drawn);
+    page.pictures = drawn > 0 || comparison->finished == 0;
+    snprintf(path, sizeof path, "%s/report.html", directory);
+    if (status == DESCENT_OK)
+        status = descent_file_create(&file, path);
+    if (status == DESCENT_OK) {
+        page.html = file.stream;
+        status = put_page(&page, everything);
+        if (status == DESCENT_OK)
+            status = descent_file_commit(&file);
+        else
+            descent_file_abandon(&file);
+    }
+    descent_json_free(everything);
+    return status;
+}
+
+enum descent_status compare_report(const char *out)
+{
+    struct comparison comparison;
+    enum descent_status status = comparison_read(out, &comparison);
+    if (status == DESCENT_OK)
+        status = write_report(&comparison, out);
+    comparison_free(&comparison);
+    return status;
+}

@@ -1,0 +1,359 @@
+/* The tables of a comparison; see tables.h. */
+#include "train/compare/tables.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "train/compare/table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const states[] = {
+    [RECORD_MISSING] = "missing", [RECORD_DONE] = "done", [RECORD_DIVERGED] = "diverged"};
+static const char *const kinds[] = {
+    [PLAN_DEFAULT_RUN] = "default", [PLAN_TRIAL_RUN] = "trial", [PLAN_TUNED_RUN] = "tuned"};
+
+/* "steps_50": of the target at 50 % of the budget. */
+static const char *at_target(const char *what, int target, char column[64])
+{
+    snprintf(column, 64, "%s_%.0f", what, 100 * comparison_shares[target]);
+    return column;
+}
+
+static void add_labels(struct table *table, const struct comparison *comparison, int league, int task,
+                       int entry)
+{
+    table_row(table);
+    table_text(table, "league", plan_leagues[league]);
+    table_text(table, "task", comparison->plan.task[task].name);
+    table_text(table, "optimizer", comparison->plan.entry[entry].label);
+}
+
+static void add_effect(struct table *table, const struct comparison_effect *effect, int target)
+{
+    char column[64];
+    table_number(table, at_target("ratio", target, column), effect->ratio);
+    table_number(table, at_target("ratio_low", target, column), effect->interval.low);
+    table_number(table, at_target("ratio_high", target, column), effect->interval.high);
+    table_text(table, at_target("verdict", target, column),
+               effect->pairs ? comparison_verdict_text(effect->verdict) : NULL);
+    table_number(table, at_target("smallest_p", target, column), effect->smallest_p);
+    table_number(table, at_target("p", target, column), effect->p);
+}
+
+static void add_summary(struct table *table, const char *what, const struct comparison_summary *summary)
+{
+    static const char *const parts[] = {"median", "low_quartile", "high_quartile",
+                                        "iqm",    "iqm_low",      "iqm_high"};
+    const double values[] = {summary->median,       summary->quartile[0],
+                             summary->quartile[1],  summary->interquartile_mean,
+                             summary->interval.low, summary->interval.high};
+    for (int i = 0; i < 6; i++) {
+        char column[64];
+        snprintf(column, sizeof column, "%s_%s", what, parts[i]);
+        table_number(table, column, values[i]);
+    }
+}
+
+/* Calls `add` for each optimizer in each league on each task, the best of these first. */
+static struct descent_json *each_result(const struct comparison *comparison,
+                                        void add(struct table *, const struct comparison *, int league,
+                                                 int task, int entry))
+{
+    struct table table = table_new();
+    int order[PLAN_ENTRIES];
+    for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+        for (int t = 0; t < comparison->plan.task_count; t++) {
+            if (!comparison->task[t].result[league])
+                continue;
+            comparison_rank(comparison, league, t, order);
+            for (int i = 0; i < comparison->plan.entry_count; i++)
+                add(&table, comparison, league, t, order[i]);
+        }
+    return table_json(&table);
+}
+
+static void add_leader(struct table *table, const struct comparison *comparison, int league, int t, int e)
+{
+    const struct comparison_result *result = &comparison->task[t].result[league][e];
+    char column[64];
+    add_labels(table, comparison, league, t, e);
+    table_text(table, "settings", result->settings);
+    table_integer(table, "done", result->done);
+    table_integer(table, "diverged", result->diverged);
+    for (int k = 0; k < COMPARISON_TARGETS; k++) {
+        table_integer(table, at_target("reached", k, column), result->reached[k]);
+        table_number(table, at_target("steps", k, column), result->time[k][CLOCK_STEPS].median);
+        table_number(table, at_target("epochs", k, column), result->time[k][CLOCK_EPOCHS].median);
+        table_number(table, at_target("gradient_evaluations", k, column),
+                     result->time[k][CLOCK_GRADIENTS].median);
+        add_effect(table, &result->steps[k], k);
+    }
+    add_summary(table, "validation", &result->validation);
+    add_summary(table, "test", &result->test);
+    table_number(table, "state_bytes_per_parameter", result->state_bytes_per_parameter);
+}
+
+static void add_measured_leader(struct table *table, const struct comparison *comparison, int league, int t,
+                                int e)
+{
+    const struct comparison_result *result = &comparison->task[t].result[league][e];
+    char column[64];
+    add_labels(table, comparison, league, t, e);
+    table_number(table, "milliseconds_per_step", result->step_milliseconds);
+    for (int k = 0; k < COMPARISON_TARGETS; k++) {
+        table_number(table, at_target("cpu_seconds", k, column), result->time[k][CLOCK_SECONDS].median);
+        add_effect(table, &result->seconds[k], k);
+    }
+}
+
+static void add_finals(struct table *table, const struct comparison *comparison, int league, int t, int e)
+{
+    for (int i = 0; i < comparison->plan.seeds; i++) {
+        const struct comparison_final *final = &comparison->task[t].result[league][e].final[i];
+        const struct record *record = &final->record;
+        char column[64];
+        add_labels(table, comparison, league, t, e);
+        table_integer(table, "seed", i + 1);
+        table_text(table, "outcome", states[record->state]);
+        for (int k = 0; k < COMPARISON_TARGETS; k++) {
+            table_number(table, at_target("steps", k, column), final->time[k][CLOCK_STEPS]);
+            table_number(table, at_target("epochs", k, column), final->time[k][CLOCK_EPOCHS]);
+            table_number(table, at_target("gradient_evaluations", k, column),
+                         final->time[k][CLOCK_GRADIENTS]);
+        }
+        table_number(table, "validation_accuracy", record_final(record));
+        table_number(table, "test_accuracy", record->test_accuracy);
+        table_number(table, "test_loss", record->test_loss);
+        table_integer(table, "test_reads", record->test_reads);
+        table_text(table, "spec", record->spec);
+    }
+}
+
+static void add_measured_finals(struct table *table, const struct comparison *comparison, int league, int t,
+                                int e)
+{
+    for (int i = 0; i < comparison->plan.seeds; i++) {
+        const struct comparison_final *final = &comparison->task[t].result[league][e].final[i];
+        bool ended = final->record.state != RECORD_MISSING;
+        char column[64];
+        add_labels(table, comparison, league, t, e);
+        table_integer(table, "seed", i + 1);
+        table_number(table, "seconds", ended ? final->record.seconds : NAN);
+        table_number(table, "cpu_seconds", ended ? final->record.cpu_seconds : NAN);
+        for (int k = 0; k < COMPARISON_TARGETS; k++)
+            table_number(table, at_target("cpu_seconds", k, column), final->time[k][CLOCK_SECONDS]);
+    }
+}
+
+static struct descent_json *targets(const struct comparison *comparison)
+{
+    struct table table = table_new();
+    for (int t = 0; t < comparison->plan.task_count; t++)
+        for (int k = 0; k < COMPARISON_TARGETS; k++) {
+            table_row(&table);
+            table_text(&table, "task", comparison->plan.task[t].name);
+            table_text(&table, "set_by", comparison->plan.entry[comparison->task[t].setter].label);
+            table_number(&table, "share_of_budget", comparison_shares[k]);
+            table_number(&table, "validation_accuracy", comparison->task[t].target[k]);
+        }
+    return table_json(&table);
+}
+
+/* Names of the hyperparameters whose best value lies on the edge of its range: "lr beta1". */
+static const char *edges(const struct comparison_tuning *tuning, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (int d = 0; d < tuning->space.count; d++)
+        if (tuning->edge[d] && used < size)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " " : "",
+                                     tuning->space.dimension[d].option->name);
+    return text;
+}
+
+static struct descent_json *tuning(const struct comparison *comparison)
+{
+    struct table table = table_new();
+    for (int t = 0; t < comparison->plan.task_count; t++)
+        for (int e = 0; comparison->task[t].tuning && e < comparison->plan.entry_count; e++) {
+            const struct comparison_tuning *found = &comparison->task[t].tuning[e];
+            char text[256];
+            table_row(&table);
+            table_text(&table, "task", comparison->plan.task[t].name);
+            table_text(&table, "optimizer", comparison->plan.entry[e].label);
+            table_integer(&table, "hyperparameters", found->space.count);
+            table_integer(&table, "trials", found->finished);
+            table_integer(&table, "diverged", found->diverged);
+            table_integer(&table, "best", found->best + 1);
+            table_text(&table, "settings", comparison->task[t].result[1][e].settings);
+            table_text(&table, "on_the_edge", edges(found, text, sizeof text));
+            table_number(&table, "lr_basin_decades", found->basin);
+        }
+    return table_json(&table);
+}
+
+static struct descent_json *trials(const struct comparison *comparison)
+{
+    struct table table = table_new();
+    for (int t = 0; t < comparison->plan.task_count; t++)
+        for (int i = 0;
+             comparison->task[t].tuning && i < comparison->plan.entry_count * comparison->plan.budget;
+             i++) {
+            int e = i / comparison->plan.budget, trial = i % comparison->plan.budget;
+            const struct comparison_tuning *found = &comparison->task[t].tuning[e];
+            const struct record *record = &found->trial[trial];
+            table_row(&table);
+            table_text(&table, "task", comparison->plan.task[t].name);
+            table_text(&table, "optimizer", comparison->plan.entry[e].label);
+            table_integer(&table, "trial", trial + 1);
+            table_text(&table, "outcome", states[record->state]);
+            table_number(&table, "lr", found->lr[trial]);
+            table_number(&table, "validation_accuracy", record_final(record));
+            table_number(&table, "expected_best", trial < found->finished ? found->expected[trial] : NAN);
+            table_text(&table, "spec", record->spec);
+        }
+    return table_json(&table);
+}
+
+static struct descent_json *checks(const struct comparison *comparison)
+{
+    struct table table = table_new();
+    for (int t = 0; t < comparison->plan.task_count; t++)
+        for (int c = 0; c < COMPARISON_CHECKS; c++) {
+            const struct comparison_check *check = &comparison->task[t].check[c];
+            if (check->better < 0)
+                continue;
+            table_row(&table);
+            table_text(&table, "task", comparison->plan.task[t].name);
+            table_text(&table, "must_not_lose", comparison->plan.entry[check->better].label);
+            table_text(&table, "to", comparison->plan.entry[check->worse].label);
+            table_text(&table, "failed", check->failed ? "yes" : "no");
+            add_effect(&table, &check->steps, COMPARISON_PRIMARY);
+            table_number(&table, "accuracy_difference_low", check->accuracy.low);
+            table_number(&table, "accuracy_difference_high", check->accuracy.high);
+        }
+    return table_json(&table);
+}
+
+static struct descent_json *overall(const struct comparison *comparison)
+{
+    struct table table = table_new();
+    for (int league = 0; league < COMPARISON_LEAGUES; league++)
+        for (int e = 0; comparison->overall[league] && e < comparison->plan.entry_count; e++) {
+            const struct comparison_overall *found = &comparison->overall[league][e];
+            table_row(&table);
+            table_text(&table, "league", plan_leagues[league]);
+            table_text(&table, "optimizer", comparison->plan.entry[e].label);
+            table_integer(&table, "problems", found->problems);
+            table_number(&table, "profile_score", found->score);
+            table_number(&table, "mean_rank", found->mean_rank);
+            add_effect(&table, &found->steps, COMPARISON_PRIMARY);
+            table_number(&table, "friedman_p", comparison->friedman_p[league]);
+            table_number(&table, "critical_difference",
+                         comparison->ranked ? comparison->critical_difference : NAN);
+        }
+    return table_json(&table);
+}
+
+/* Every evaluation of every run, in the plan's order; by a clock, or not. */
+static struct descent_json *curves(const struct comparison *comparison, bool measured)
+{
+    struct table table = table_new();
+    for (int r = 0; r < comparison->runs; r++) {
+        struct plan_run run = plan_run(&comparison->plan, r);
+        const struct comparison_task *task = &comparison->task[run.task];
+        const struct record *record =
+            run.kind == PLAN_TRIAL_RUN
+                ? &task->tuning[run.entry].trial[run.index]
+                : &task->result[run.kind == PLAN_TUNED_RUN][run.entry].final[run.index].record;
+        for (int i = 0; record->state != RECORD_MISSING && i < record->count; i++) {
+            const struct record_point *point = &record->point[i];
+            table_row(&table);
+            table_text(&table, "task", comparison->plan.task[run.task].name);
+            table_text(&table, "optimizer", comparison->plan.entry[run.entry].label);
+            table_text(&table, "run", kinds[run.kind]);
+            table_integer(&table, "number", run.index + 1);
+            table_integer(&table, "step", (int64_t)point->step);
+            if (measured) {
+                table_number(&table, "seconds", point->seconds);
+                table_number(&table, "cpu_seconds", point->cpu_seconds);
+                continue;
+            }
+            table_number(&table, "epoch", point->epoch);
+            table_number(&table, "gradient_evaluations", point->gradient_evaluations);
+            table_number(&table, "validation_loss", point->loss);
+            table_number(&table, "validation_accuracy", point->accuracy);
+        }
+    }
+    return table_json(&table);
+}
+
+static enum descent_status add_tables(const char *directory, const char *const *names,
+                                      struct descent_json *const *tables, int count,
+                                      struct descent_json *into)
+{
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < count; i++) {
+        char path[PLAN_PATH];
+        snprintf(path, sizeof path, "%s/%s.csv", directory, names[i]);
+        if (status == DESCENT_OK)
+            status = table_write_csv(tables[i], path);
+        descent_json_set(into, names[i], tables[i]);
+    }
+    return status;
+}
+
+static enum descent_status read_plan_json(const char *out, struct descent_json **json)
+{
+    char path[PLAN_PATH], *text;
+    size_t size;
+    snprintf(path, sizeof path, "%s/comparison.json", out);
+    enum descent_status status = descent_file_read(path, 1 << 20, &text, &size);
+    if (status != DESCENT_OK)
+        return status;
+    *json = descent_json_parse(path, text, size);
+    free(text);
+    return *json ? DESCENT_OK : DESCENT_BAD_FORMAT;
+}
+
+enum descent_status tables_write(const struct comparison *comparison, const char *out,
+                                 const char *directory, struct descent_json **everything)
+{
+    static const char *const names[] = {"leaderboard", "overall", "targets", "tuning",
+                                        "checks",      "finals",  "trials",  "curves"};
+    static const char *const measured_names[] = {"measured_leaderboard", "measured_finals",
+                                                 "measured_curves"};
+    struct descent_json *plan;
+    *everything = NULL;
+    enum descent_status status = read_plan_json(out, &plan);
+    if (status != DESCENT_OK)
+        return status;
+    struct descent_json *json = *everything = descent_json_object();
+    descent_json_set(json, "plan", plan);
+    descent_json_set_integer(json, "runs", comparison->runs);
+    descent_json_set_integer(json, "finished", comparison->finished);
+    descent_json_set_integer(json, "test_reads", comparison->test_reads);
+    struct descent_json *const tables[] = {each_result(comparison, add_leader),
+                                           overall(comparison),
+                                           targets(comparison),
+                                           tuning(comparison),
+                                           checks(comparison),
+                                           each_result(comparison, add_finals),
+                                           trials(comparison),
+                                           curves(comparison, false)};
+    status = add_tables(directory, names, tables, (int)(sizeof names / sizeof *names), json);
+    char path[PLAN_PATH];
+    snprintf(path, sizeof path, "%s/comparison.json", directory);
+    if (status == DESCENT_OK)
+        status = descent_json_write(path, json);
+    if (status != DESCENT_OK)
+        return status;
+    struct descent_json *const measured[] = {each_result(comparison, add_measured_leader),
+                                             each_result(comparison, add_measured_finals),
+                                             curves(comparison, true)};
+    return add_tables(directory, measured_names, measured,
+                      (int)(sizeof measured_names / sizeof *measured_names), json);
+}
