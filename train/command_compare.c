@@ -475,6 +475,11 @@ static enum descent_status open_data(const struct plan *plan, struct data_set *s
             sets[i] = strcmp(plan->task[j].data, plan->task[i].data) == 0 ? sets[j] : NULL;
         if (!sets[i])
             status = data_open(plan->task[i].data, &sets[i]);
+        if (status == DESCENT_OK && data_describe(sets[i])->targets > 0)
+            status = descent_fail(DESCENT_BAD_ARGUMENT,
+                                  "--data %s: has numbers to predict; a comparison is of accuracies, it "
+                                  "wants classes",
+                                  plan->task[i].data);
         if (status == DESCENT_OK)
             status = try_entries(plan, i, data_describe(sets[i]));
     }

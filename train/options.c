@@ -249,12 +249,28 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
 
 /* ---- Help ---- */
 
-static void print_row(const struct option_row *row, FILE *stream)
+/* "--name ARGUMENT" into text; returns its length. */
+static int describe(const struct option_row *row, char *text, size_t size)
+{
+    return snprintf(text, size, "%s%s%s%s", dashes(row), row->name ? row->name : "",
+                    row->name && row->argument ? " " : "", row->argument ? row->argument : "");
+}
+
+static int widest(const struct option_row *rows, int count, int width)
 {
     char left[64];
-    snprintf(left, sizeof left, "%s%s%s%s", dashes(row), row->name ? row->name : "",
-             row->name && row->argument ? " " : "", row->argument ? row->argument : "");
-    fprintf(stream, "  %-22s %s", left, row->help);
+    for (int i = 0; i < count; i++) {
+        int own = describe(&rows[i], left, sizeof left);
+        width = own > width ? own : width;
+    }
+    return width;
+}
+
+static void print_row(const struct option_row *row, int width, FILE *stream)
+{
+    char left[64];
+    describe(row, left, sizeof left);
+    fprintf(stream, "  %-*s %s", width, left, row->help);
     if (row->initial)
         fprintf(stream, " (default: %s)", row->initial);
     fputc('\n', stream);
@@ -262,12 +278,14 @@ static void print_row(const struct option_row *row, FILE *stream)
 
 void options_print(const struct option_table *table, FILE *stream)
 {
+    int width = widest(table->arguments, table->argument_count, 22);
+    width = widest(table->rows, table->count, width);
     for (int i = 0; i < table->argument_count; i++)
-        print_row(&table->arguments[i], stream);
+        print_row(&table->arguments[i], width, stream);
     for (int i = 0; i < table->count; i++) {
         if (table->rows[i].topic)
             fprintf(stream, "%s%s:\n", i > 0 || table->argument_count > 0 ? "\n" : "",
                     table->rows[i].topic);
-        print_row(&table->rows[i], stream);
+        print_row(&table->rows[i], width, stream);
     }
 }

@@ -143,6 +143,10 @@ static void what_is_of_classes_is_refused_and_a_person_sees_r2(void **state)
                                          data.text, scratch_path("no"));
     program_must_say(&program, 2, "--label-smoothing 0.1: the targets of");
     program_free(&program);
+    program = program_run("compare --optimizers sgd,adam --data %s --out %s", data.text,
+                          scratch_path("no-comparison"));
+    program_must_say(&program, 2, "has numbers to predict; a comparison is of accuracies");
+    program_free(&program);
     program = program_run("--model logreg --epochs 1 --data %s --out %s", data.text, scratch_path("seen"));
     program_must_say(&program, 0, "");
     assert_non_null(strstr(program.out, "2 numbers to predict from each"));
