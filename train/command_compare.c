@@ -2,6 +2,7 @@
  * follows from options; plan.h says what that means, work.h how it gets done, report.h what comes out. */
 #include "train/commands.h"
 #include "train/compare/plan.h"
+#include "train/compare/report.h"
 #include "train/compare/space.h"
 #include "train/compare/suites.h"
 #include "train/compare/work.h"
@@ -607,8 +608,30 @@ static enum descent_status compare(const struct request *request, const char *ou
     return status;
 }
 
+/* Makes the report, and says what it says. */
+static enum descent_status make_report(const char *out, bool quiet)
+{
+    char sentence[1024];
+    enum descent_status status = compare_report(out, sentence, sizeof sentence);
+    if (status == DESCENT_OK && !quiet)
+        printf("%s\n\nreport     %s/report/report.html\n", sentence, out);
+    return status;
+}
+
+static int run_report(int argc, char **argv)
+{
+    enum descent_status status =
+        argc == 3 && argv[2][0] != '-'
+            ? make_report(argv[2], false)
+            : descent_fail(DESCENT_BAD_ARGUMENT,
+                           "train compare report: expected the directory of a comparison");
+    return status == DESCENT_OK ? EXIT_DONE : report_error(status);
+}
+
 static int run_compare(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "report") == 0)
+        return run_report(argc, argv);
     struct request request = {.league = -1};
     int code = EXIT_DONE;
     char out[PATH_MAX];
@@ -624,6 +647,8 @@ static int run_compare(int argc, char **argv)
                                       .data = request.data ? request.data : "fashion-mnist"};
         launch_out(&config, "compare-", out, sizeof out);
         status = compare(&request, config.out, arena, &code);
+        if (status == DESCENT_OK && (code == EXIT_DONE || code == EXIT_FAILED))
+            status = make_report(config.out, request.quiet);
     }
     descent_arena_free(arena);
     options_free(&table, &request);

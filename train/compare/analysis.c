@@ -4,6 +4,7 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,30 +151,39 @@ static double basin_width(const struct comparison_tuning *tuning, int budget)
     return log10(high / low);
 }
 
+/* Where the trials lie in the space of their optimizer, and its learning rates. An optimizer from a C file
+ * that is not loaded has no table to tell: then nothing is known of either, and its space is empty. */
+static enum descent_status locate_trials(struct comparison *comparison, int t, int e)
+{
+    const struct plan *plan = &comparison->plan;
+    struct comparison_tuning *tuning = &comparison->task[t].tuning[e];
+    enum descent_status status = space_of(plan->entry[e].spec, &tuning->space);
+    bool unknown = status == DESCENT_NOT_FOUND;
+    int lr = unknown ? -1 : lr_dimension(&tuning->space);
+    if (unknown) {
+        tuning->space = (struct space){0};
+        status = DESCENT_OK;
+    }
+    for (int i = 0; status == DESCENT_OK && i < plan->budget; i++) {
+        struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = i};
+        char spec[SPEC_LENGTH];
+        if (!unknown)
+            status = plan_spec(plan, &run, spec, sizeof spec);
+        if (!unknown && status == DESCENT_OK)
+            status = space_locate(spec, &tuning->space, tuning->place[i]);
+        tuning->lr[i] = lr < 0 ? NAN : lr_at(tuning->space.dimension[lr].option, tuning->place[i][lr]);
+    }
+    return status;
+}
+
 static enum descent_status analyse_tuning(struct comparison *comparison, int t, int e)
 {
     const struct plan *plan = &comparison->plan;
     struct comparison_tuning *tuning = &comparison->task[t].tuning[e];
-    struct comparison_result *tuned = &comparison->task[t].result[1][e];
-    char spec[SPEC_LENGTH];
-    enum descent_status status = space_of(plan->entry[e].spec, &tuning->space);
-    bool known = status != DESCENT_NOT_FOUND; /* a C file that is not loaded: no places in a space */
-    status = known ? status : DESCENT_OK;
-    int lr = lr_dimension(&tuning->space);
-    for (int i = 0; i < plan->budget; i++)
-        tuning->lr[i] = NAN;
-    for (int i = 0; status == DESCENT_OK && known && i < plan->budget; i++) {
-        struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = i};
-        status = plan_spec(plan, &run, spec, sizeof spec);
-        if (status == DESCENT_OK)
-            status = space_locate(spec, &tuning->space, tuning->place[i]);
-        tuning->lr[i] = lr < 0 ? NAN : lr_at(tuning->space.dimension[lr].option, tuning->place[i][lr]);
-    }
-    if (status != DESCENT_OK)
-        return status;
-
     double *values;
-    status = NEW(comparison, &values, plan->budget);
+    enum descent_status status = locate_trials(comparison, t, e);
+    if (status == DESCENT_OK)
+        status = NEW(comparison, &values, plan->budget);
     if (status != DESCENT_OK)
         return status;
     for (int i = 0, n = 0; i < plan->budget; i++)
@@ -186,16 +196,17 @@ static enum descent_status analyse_tuning(struct comparison *comparison, int t, 
     tuning->best = record_best(tuning->trial, plan->budget);
     if (tuning->best < 0)
         return DESCENT_OK;
+    int lr = lr_dimension(&tuning->space);
     find_edges(tuning, plan->budget, lr);
     if (lr >= 0)
         tuning->basin = basin_width(tuning, plan->budget);
     struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = tuning->best};
-    if (known)
-        status = plan_spec(plan, &run, spec, sizeof spec);
-    tuned->settings =
-        descent_arena_string(comparison->arena, known ? spec : tuning->trial[tuning->best].spec);
-    return status == DESCENT_OK && !tuned->settings ? descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory")
-                                                    : status;
+    char spec[SPEC_LENGTH];
+    if (plan_spec(plan, &run, spec, sizeof spec) != DESCENT_OK)
+        snprintf(spec, sizeof spec, "%s", tuning->trial[tuning->best].spec);
+    char *settings = descent_arena_string(comparison->arena, spec);
+    comparison->task[t].result[1][e].settings = settings;
+    return settings ? DESCENT_OK : descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
 }
 
 /* ---- Targets and times ---- */

@@ -1,5 +1,5 @@
 /* What the runs of a comparison say: read from its directory, from nothing else. The protocol and the
- * reasons for it are in docs/design.md.
+ * reasons for it are in docs/comparison.md.
  *
  * Times are to a target: an accuracy on the validation part. A run that missed it, or diverged, took
  * infinitely long; a run that is not there yet has NAN and counts nowhere. A run that diverged ends at

@@ -758,12 +758,14 @@ static enum descent_status write_report(const struct comparison *comparison, con
     return status;
 }
 
-enum descent_status compare_report(const char *out)
+enum descent_status compare_report(const char *out, char *sentence, size_t size)
 {
     struct comparison comparison;
     enum descent_status status = comparison_read(out, &comparison);
-    if (status == DESCENT_OK)
+    if (status == DESCENT_OK) {
+        comparison_sentence(&comparison, comparison.overall[1] ? 1 : 0, 0, sentence, size);
         status = write_report(&comparison, out);
+    }
     comparison_free(&comparison);
     return status;
 }

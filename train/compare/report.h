@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 /* Makes OUT/report/ from OUT's plan and runs, and from nothing else: report.html, the tables of tables.h,
- * and figures/. An unfinished comparison gives a report that says so. */
-enum descent_status compare_report(const char *out);
+ * and figures/. An unfinished comparison gives a report that says so. `sentence` gets its first sentence,
+ * cut to `size`. */
+enum descent_status compare_report(const char *out, char *sentence, size_t size);
 
 /* What the intervals of a league on a task say, in one sentence: "On fashion-mnist with lenet5, within 5
  * epochs and 8 trials each, lion reached the target of 89.1 % validation accuracy 1.80x sooner than adamw
