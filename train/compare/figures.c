@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WIDTH = 460, HEIGHT = 320, PANEL_WIDTH = 300, PANEL_HEIGHT = 200, HIGHLIGHTS = 5, ROW = 20 };
+enum { WIDTH = 460, HEIGHT = 320, PANEL_WIDTH = 270, PANEL_HEIGHT = 190, HIGHLIGHTS = 5, ROW = 20 };
 
 static const double FARTHEST = 10; /* a ratio beyond it is drawn at the edge */
 

@@ -52,25 +52,40 @@ static struct count_of_verdicts count_verdicts(const struct comparison *comparis
     return count;
 }
 
-/* "1.80x sooner than adamw (95 % interval 1.50-2.10)"; as factors above 1 for what is sooner. */
-static void describe_effect(const struct comparison_effect *effect, const char *reference, int seeds,
-                            char *text, size_t size)
+/* "1.50-2.10"; an end beyond which nothing is known is left open. */
+static const char *interval_text(double low, double high, char text[64])
+{
+    if (isinf(high))
+        snprintf(text, 64, "%.2f and more", low);
+    else
+        snprintf(text, 64, "%.2f–%.2f", low, high);
+    return text;
+}
+
+/* "reached the target 1.80x sooner than adamw (95 % interval 1.50-2.10)": of what is sooner, the factor is
+ * the reference's time over its own. */
+static void describe_effect(const struct comparison_effect *effect, const char *reference, char *text,
+                            size_t size)
 {
     bool sooner = effect->verdict == SOONER;
     double factor = sooner ? 1 / effect->ratio : effect->ratio,
            low = sooner ? 1 / effect->interval.high : effect->interval.low,
            high = sooner ? 1 / effect->interval.low : effect->interval.high;
+    const char *verdict = comparison_verdict_text(effect->verdict);
+    char interval[64];
+    interval_text(low, high, interval);
     if (effect->verdict == NOT_DISTINGUISHABLE)
-        snprintf(text, size,
-                 "and %s are not distinguishable with %d seeds (95 %% interval of the ratio %.2f–%.2f)",
-                 reference, seeds, low, high);
+        snprintf(text, size, "and %s are %s with %d seeds (95 %% interval of the ratio of their times %s)",
+                 reference, verdict, effect->pairs, interval);
+    else if (isinf(low))
+        snprintf(text, size, "reached the target %s than %s, %s missed it", verdict, reference,
+                 sooner ? "whose runs" : "if at all: its runs");
     else if (isinf(factor))
-        snprintf(text, size,
-                 "reached the target %s than %s, which%s missed it in at least half of the runs",
-                 comparison_verdict_text(effect->verdict), reference, sooner ? "" : " did, while it");
+        snprintf(text, size, "reached the target %s than %s (95 %% interval %s times)", verdict, reference,
+                 interval);
     else
-        snprintf(text, size, "reached the target %.2fx %s than %s (95 %% interval %.2f–%.2f)", factor,
-                 comparison_verdict_text(effect->verdict), reference, low, high);
+        snprintf(text, size, "reached the target %.2fx %s than %s (95 %% interval %s)", factor, verdict,
+                 reference, interval);
 }
 
 const char *comparison_sentence(const struct comparison *comparison, int league, int t, char *text,
@@ -99,7 +114,7 @@ const char *comparison_sentence(const struct comparison *comparison, int league,
             where, reference, count.all, count.later, count.undecided, plan->seeds);
     else {
         const struct comparison_effect *of = &results[shown].steps[COMPARISON_PRIMARY];
-        describe_effect(of, reference, of->pairs, effect, sizeof effect);
+        describe_effect(of, reference, effect, sizeof effect);
         int used = snprintf(text, size, "%s %s %s", where, plan->entry[shown].label, effect);
         if (count.all > 1 && used > 0 && (size_t)used < size)
             snprintf(text + used, size - (size_t)used,
@@ -232,7 +247,7 @@ static const char style[] =
     "th,td{padding:.25rem .55rem;border-bottom:1px solid #e2e2e2;text-align:right;white-space:nowrap}"
     "thead th{border-bottom:2px solid #888;vertical-align:bottom;white-space:normal;font-weight:600}\n"
     "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}"
-    "td.text{text-align:left}td.spec{text-align:left;font-family:monospace;white-space:normal;min-width:"
+    "td.edge{text-align:left}td.spec{text-align:left;font-family:monospace;white-space:normal;min-width:"
     "16rem}\n"
     "tr.reference "
     "td{font-weight:700}.sooner{color:#005a91;font-weight:600}.later{color:#a84800;font-weight:600}\n"
@@ -242,8 +257,9 @@ static const char style[] =
     "figcaption{font-size:.85rem;color:#444}\n"
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem}dt{color:#555}dd{margin:0}\n"
     "@media(max-width:30rem){dl{grid-template-columns:1fr}dd{margin-bottom:.4rem}.lead{font-size:1.08rem}"
-    "td:first-child,th:first-child{max-width:7.5rem;white-space:normal;overflow-wrap:anywhere}}\n"
-    "@media print{body{max-width:none;font-size:10pt}.wide{overflow:visible}table{font-size:7pt}"
+    "td:first-child,th:first-child{min-width:6.5rem;white-space:normal;overflow-wrap:anywhere}}\n"
+    "@page{size:A4 landscape;margin:10mm}@media "
+    "print{body{max-width:none;font-size:10pt}.wide{overflow:visible}table{font-size:7pt}"
     "th,td{padding:.1rem .2rem}details:not([open])>*{display:none}}\n"
     "</style>\n";
 
@@ -315,7 +331,8 @@ static void put_facts(const struct page *page)
              plan->schedule, plan->augment ? ", augmented by " : "", plan->augment ? plan->augment : "",
              100 * plan->validation);
     put_fact(page, "training", text);
-    snprintf(text, sizeof text, "read %d times: once by each final run that ended, by nothing else",
+    snprintf(text, sizeof text,
+             "read %d times: once by each final run that did not diverge, by nothing else",
              comparison->test_reads);
     put_fact(page, "test set", text);
     for (int t = 0; t < plan->task_count; t++) {
@@ -361,7 +378,10 @@ static void put_verdict(const struct page *page, const struct comparison_effect 
     if (reference)
         put(page, "reference");
     else if (effect->pairs > 0 && effect->verdict == NOT_DISTINGUISHABLE)
-        put_format(page, "not distinguishable with %d seeds", effect->pairs);
+        put_format(page,
+                   effect->pairs < page->comparison->plan.seeds ? "not distinguishable (%d seeds)"
+                                                                : "not distinguishable",
+                   effect->pairs);
     else if (effect->pairs > 0)
         put_text(page, comparison_verdict_text(effect->verdict));
     put(page, "</td>");
@@ -386,19 +406,19 @@ static void put_leader(const struct page *page, int league, int t, int e)
     snprintf(text, sizeof text, "%d of %d", result->reached[COMPARISON_PRIMARY],
              result->done + result->diverged);
     put_cell(page, text);
-    put_ratio(page, &result->seconds[COMPARISON_PRIMARY]);
+    snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", 100 * result->test.interquartile_mean,
+             100 * result->test.interval.low, 100 * result->test.interval.high);
+    put_cell(page, result->test.count ? text : "–");
+    put_percent(page, result->test.median);
+    put_percent(page, result->validation.median);
     put_number(page, time[CLOCK_EPOCHS].median, 2);
     put_number(page, time[CLOCK_GRADIENTS].median, 0);
+    put_ratio(page, &result->seconds[COMPARISON_PRIMARY]);
     put_number(page, time[CLOCK_SECONDS].median, 1);
     put_number(page, result->step_milliseconds, 2);
     put_number(page, result->state_bytes_per_parameter, 1);
     snprintf(text, sizeof text, "%d", result->diverged);
     put_cell(page, text);
-    put_percent(page, result->validation.median);
-    put_percent(page, result->test.median);
-    snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", 100 * result->test.interquartile_mean,
-             100 * result->test.interval.low, 100 * result->test.interval.high);
-    put_cell(page, result->test.count ? text : "–");
     put(page, "</tr>\n");
 }
 
@@ -456,17 +476,17 @@ static void put_league(const struct page *page, int league, int t)
 {
     const struct comparison *comparison = page->comparison;
     int order[PLAN_ENTRIES];
-    char text[2 * TEXT];
+    char text[64];
     put(page, "<h3>");
     put_text(page, league_titles[league]);
-    put(page, "</h3>\n<p>");
-    put_text(page, comparison_sentence(comparison, league, t, text, sizeof text));
-    put(page, "</p>\n");
+    put(page, "</h3>\n");
     comparison_rank(comparison, league, t, order);
-    PUT_HEAD(page, "optimizer", "ratio of steps (95 % interval)", "verdict", "p", "steps to target",
-             "reached it", "ratio of CPU seconds", "epochs to target", "gradient evaluations",
-             "CPU s to target", "CPU ms a step", "state bytes a parameter", "diverged",
-             "validation, median %", "test, median %", "test, interquartile mean % (95 % interval)");
+    snprintf(text, sizeof text, "verdict with %d seeds", comparison->plan.seeds);
+    PUT_HEAD(page, "optimizer", "ratio of steps (95 % interval)", text, "p", "steps to target",
+             "reached it", "test %: interquartile mean (95 % interval)", "test %: median",
+             "validation %: median", "epochs to target", "gradient evaluations",
+             "ratio of CPU seconds (95 % interval)", "CPU s to target", "CPU ms a step",
+             "state bytes a parameter", "diverged");
     for (int i = 0; i < comparison->plan.entry_count; i++)
         put_leader(page, league, t, order[i]);
     end_table(page);
@@ -513,7 +533,7 @@ static void put_tuning(const struct page *page, int t)
         put_cell(page, comparison->plan.entry[e].label);
         put(page, "<td class=\"spec\">");
         put_text(page, settings ? settings : "–");
-        put(page, "</td><td class=\"text\">");
+        put(page, "</td><td class=\"edge\">");
         for (int d = 0; d < tuning->space.count; d++)
             if (tuning->edge[d])
                 put_format(page, "%s ", tuning->space.dimension[d].option->name);

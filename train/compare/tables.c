@@ -258,38 +258,93 @@ static struct descent_json *overall(const struct comparison *comparison)
     return table_json(&table);
 }
 
-/* Every evaluation of every run, in the plan's order; by a clock, or not. */
-static struct descent_json *curves(const struct comparison *comparison, bool measured)
+/* ---- Curves ---- */
+
+static const struct record *record_of(const struct comparison *comparison, const struct plan_run *run)
+{
+    const struct comparison_task *task = &comparison->task[run->task];
+    return run->kind == PLAN_TRIAL_RUN
+               ? &task->tuning[run->entry].trial[run->index]
+               : &task->result[run->kind == PLAN_TUNED_RUN][run->entry].final[run->index].record;
+}
+
+/* What an evaluation holds besides its step; the last two are measured by a clock. */
+enum { SERIES = 6, EXACT_SERIES = 4 };
+static const char *const series[SERIES] = {
+    "epoch", "gradient_evaluations", "validation_loss", "validation_accuracy", "seconds", "cpu_seconds"};
+
+static double series_value(const struct record_point *point, int i)
+{
+    const double values[SERIES] = {point->epoch,   point->gradient_evaluations,
+                                   point->loss,    point->accuracy,
+                                   point->seconds, point->cpu_seconds};
+    return values[i];
+}
+
+/* The evaluations of all runs, in the plan's order: series from `first` up to `end`. */
+static struct descent_json *curves(const struct comparison *comparison, int first, int end)
 {
     struct table table = table_new();
     for (int r = 0; r < comparison->runs; r++) {
         struct plan_run run = plan_run(&comparison->plan, r);
-        const struct comparison_task *task = &comparison->task[run.task];
-        const struct record *record =
-            run.kind == PLAN_TRIAL_RUN
-                ? &task->tuning[run.entry].trial[run.index]
-                : &task->result[run.kind == PLAN_TUNED_RUN][run.entry].final[run.index].record;
-        for (int i = 0; record->state != RECORD_MISSING && i < record->count; i++) {
-            const struct record_point *point = &record->point[i];
+        const struct record *record = record_of(comparison, &run);
+        for (int i = 0; i < record->count; i++) {
             table_row(&table);
             table_text(&table, "task", comparison->plan.task[run.task].name);
             table_text(&table, "optimizer", comparison->plan.entry[run.entry].label);
             table_text(&table, "run", kinds[run.kind]);
             table_integer(&table, "number", run.index + 1);
-            table_integer(&table, "step", (int64_t)point->step);
-            if (measured) {
-                table_number(&table, "seconds", point->seconds);
-                table_number(&table, "cpu_seconds", point->cpu_seconds);
-                continue;
-            }
-            table_number(&table, "epoch", point->epoch);
-            table_number(&table, "gradient_evaluations", point->gradient_evaluations);
-            table_number(&table, "validation_loss", point->loss);
-            table_number(&table, "validation_accuracy", point->accuracy);
+            table_integer(&table, "step", (int64_t)record->point[i].step);
+            for (int s = first; s < end; s++)
+                table_number(&table, series[s], series_value(&record->point[i], s));
         }
     }
     return table_json(&table);
 }
+
+/* The same for JSON, which would repeat too much: an object a run, whose series are arrays. */
+static struct descent_json *compact_curves(const struct comparison *comparison, int first, int end)
+{
+    struct descent_json *runs = descent_json_array();
+    for (int r = 0; r < comparison->runs; r++) {
+        struct plan_run run = plan_run(&comparison->plan, r);
+        const struct record *record = record_of(comparison, &run);
+        if (record->count == 0)
+            continue;
+        struct descent_json *json = descent_json_object(), *steps = descent_json_array();
+        descent_json_set_text(json, "task", comparison->plan.task[run.task].name);
+        descent_json_set_text(json, "optimizer", comparison->plan.entry[run.entry].label);
+        descent_json_set_text(json, "run", kinds[run.kind]);
+        descent_json_set_integer(json, "number", run.index + 1);
+        for (int i = 0; i < record->count; i++)
+            descent_json_add_integer(steps, (int64_t)record->point[i].step);
+        descent_json_set(json, "step", steps);
+        for (int s = first; s < end; s++) {
+            struct descent_json *values = descent_json_array();
+            for (int i = 0; i < record->count; i++)
+                descent_json_add_number(values, series_value(&record->point[i], s));
+            descent_json_set(json, series[s], values);
+        }
+        descent_json_add(runs, json);
+    }
+    return runs;
+}
+
+static enum descent_status add_curves(const struct comparison *comparison, const char *directory,
+                                      bool measured, struct descent_json *into)
+{
+    const char *name = measured ? "measured_curves" : "curves";
+    int first = measured ? EXACT_SERIES : 0, end = measured ? SERIES : EXACT_SERIES;
+    char path[PLAN_PATH];
+    snprintf(path, sizeof path, "%s/%s.csv", directory, name);
+    struct descent_json *table = curves(comparison, first, end);
+    enum descent_status status = table_write_csv(table, path);
+    descent_json_free(table);
+    descent_json_set(into, name, compact_curves(comparison, first, end));
+    return status;
+}
+
+/* ---- All ---- */
 
 static enum descent_status add_tables(const char *directory, const char *const *names,
                                       struct descent_json *const *tables, int count,
@@ -323,9 +378,8 @@ enum descent_status tables_write(const struct comparison *comparison, const char
                                  const char *directory, struct descent_json **everything)
 {
     static const char *const names[] = {"leaderboard", "overall", "targets", "tuning",
-                                        "checks",      "finals",  "trials",  "curves"};
-    static const char *const measured_names[] = {"measured_leaderboard", "measured_finals",
-                                                 "measured_curves"};
+                                        "checks",      "finals",  "trials"};
+    static const char *const measured_names[] = {"measured_leaderboard", "measured_finals"};
     struct descent_json *plan;
     *everything = NULL;
     enum descent_status status = read_plan_json(out, &plan);
@@ -342,9 +396,10 @@ enum descent_status tables_write(const struct comparison *comparison, const char
                                            tuning(comparison),
                                            checks(comparison),
                                            each_result(comparison, add_finals),
-                                           trials(comparison),
-                                           curves(comparison, false)};
+                                           trials(comparison)};
     status = add_tables(directory, names, tables, (int)(sizeof names / sizeof *names), json);
+    if (status == DESCENT_OK)
+        status = add_curves(comparison, directory, false, json);
     char path[PLAN_PATH];
     snprintf(path, sizeof path, "%s/comparison.json", directory);
     if (status == DESCENT_OK)
@@ -352,8 +407,8 @@ enum descent_status tables_write(const struct comparison *comparison, const char
     if (status != DESCENT_OK)
         return status;
     struct descent_json *const measured[] = {each_result(comparison, add_measured_leader),
-                                             each_result(comparison, add_measured_finals),
-                                             curves(comparison, true)};
-    return add_tables(directory, measured_names, measured,
-                      (int)(sizeof measured_names / sizeof *measured_names), json);
+                                             each_result(comparison, add_measured_finals)};
+    status = add_tables(directory, measured_names, measured,
+                        (int)(sizeof measured_names / sizeof *measured_names), json);
+    return status == DESCENT_OK ? add_curves(comparison, directory, true, json) : status;
 }
