@@ -211,7 +211,7 @@ static void mark_places(struct script *script, const struct task *task)
 {
     const struct surface *s = task->surface;
     const double *start = task->options.start ? task->options.start : s->start;
-    for (int i = 0; i < s->minima; i++)
+    for (int i = 0; i < s->minima && !s->unbounded; i++)
         script_add(script, "set label at %g,%g point pt 2 ps 1.2 lw 1.5 lc rgb '#ffffff' front\n",
                    s->minimum[i][0], s->minimum[i][1]);
     script_add(script, "set label at %g,%g point pt 6 ps 1.2 lc rgb '#000000' front\n", start[0], start[1]);
