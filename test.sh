@@ -8,6 +8,7 @@ cd "$(dirname "$0")"
 
 need build test
 want format || say "No clang-format 14 here: the format check is skipped."
+want pictures || say "No gnuplot here: that pictures can be drawn is not checked."
 want images || say "No dataset-fashion-mnist here: tests on the whole of it are skipped."
 
 passed=0

@@ -20,6 +20,7 @@ test    command  clang        clang                  clang                clang 
 test    command  curl         curl                   curl                 curl         curl
 test    module   cmocka       libcmocka-dev          libcmocka-devel      cmocka       cmocka
 format  command  clang-format-14  clang-format-14    -                    -            -
+pictures command gnuplot     gnuplot-nox            gnuplot              gnuplot      gnuplot
 images  file     /usr/share/datasets/fashion-mnist  dataset-fashion-mnist  -  -        -
 END
 }
