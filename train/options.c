@@ -219,7 +219,9 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
     assert(table->count <= OPTION_ROWS);
     for (int i = 0; i < table->count; i++) {
         known[i] = (struct option){.name = table->rows[i].name,
-                                   .has_arg = table->rows[i].argument ? required_argument : no_argument,
+                                   .has_arg = table->rows[i].bare       ? optional_argument
+                                              : table->rows[i].argument ? required_argument
+                                                                        : no_argument,
                                    .val = FIRST + i};
         if (strcmp(table->rows[i].name, "help") == 0)
             help = &table->rows[i];
@@ -238,7 +240,7 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
         else if (found == '?')
             status = fail_option(table, argv[optind - 1]);
         else
-            status = set(row, optarg, into);
+            status = set(row, optarg ? optarg : row->bare, into);
         if (status == DESCENT_OK && row == help)
             return DESCENT_OK;
     }
@@ -249,11 +251,12 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
 
 /* ---- Help ---- */
 
-/* "--name ARGUMENT" into text; returns its length. */
+/* "--name ARGUMENT" or "--name[=ARGUMENT]" into text; returns its length. */
 static int describe(const struct option_row *row, char *text, size_t size)
 {
-    return snprintf(text, size, "%s%s%s%s", dashes(row), row->name ? row->name : "",
-                    row->name && row->argument ? " " : "", row->argument ? row->argument : "");
+    const char *between = row->bare ? "[=" : row->name && row->argument ? " " : "";
+    return snprintf(text, size, "%s%s%s%s%s", dashes(row), row->name ? row->name : "", between,
+                    row->argument ? row->argument : "", row->bare ? "]" : "");
 }
 
 static int widest(const struct option_row *rows, int count, int width)

@@ -37,6 +37,7 @@ struct option_row {
     double min, max;
     const char *help;
     const char *const *choices; /* of CHOICE; NULL after the last */
+    const char *bare;           /* what "--name" alone means, then "--name=VALUE" gives another; or NULL */
 };
 
 enum { OPTION_ROWS = 64 };

@@ -588,6 +588,14 @@ static enum descent_status evaluate_on_the_way(struct run *run)
     return status;
 }
 
+/* Whether a point of the weights' path is kept after this step: the last one, and as many before it, the
+ * initial weights among them, as were asked for, equally far apart. */
+static bool is_kept(const struct run *run, int64_t step)
+{
+    int64_t intervals = run->config->trajectory - 1, steps = run->start.steps;
+    return intervals > 0 && step * intervals / steps > (step - 1) * intervals / steps;
+}
+
 /* Trains an epoch; interrupted, it ends after the current step with result->outcome set. */
 static enum descent_status train_epoch(struct run *run, int epoch, struct train_epoch *done)
 {
@@ -625,13 +633,15 @@ static enum descent_status train_epoch(struct run *run, int epoch, struct train_
         }
         if (observer->stepped)
             observer->stepped(observer->context, &step);
+        if (status == DESCENT_OK && is_kept(run, result->steps))
+            status = rundir_keep_weights(run->rundir, result->steps);
         if (status == DESCENT_OK && is_due(run, result->steps))
             status = evaluate_on_the_way(run);
         if (status != DESCENT_OK)
             return status;
         if (i + 1 < run->start.steps_per_epoch && result->steps < run->start.steps && wants_stop(run)) {
             result->outcome = TRAIN_INTERRUPTED;
-            return DESCENT_OK;
+            return rundir_keep_weights(run->rundir, result->steps);
         }
     }
     done->epoch = epoch;

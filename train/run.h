@@ -47,7 +47,8 @@ struct train_config {
     double label_smoothing;          /* of the training loss, not of the evaluated one */
     uint64_t seed;
     int threads;
-    int log_every; /* steps between "step" events */
+    int log_every;  /* steps between "step" events */
+    int trajectory; /* points of the weights' path to keep in the run directory; 0: none */
 };
 
 /* What is known before the first step. */

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "build.h" /* BUILD_VERSION, BUILD_COMMIT: made by meson.build */
 #include "train/extension.h"
+#include "train/track.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -32,6 +33,7 @@ struct rundir {
     struct descent_arena *arena;                /* of the metadata's values */
     struct descent_metadata metadata[METADATA]; /* of the model */
     int metadata_count;
+    struct track *track;  /* of the weights, or NULL */
     const char *accuracy; /* what that is called in metrics.jsonl */
 };
 
@@ -123,6 +125,7 @@ static struct descent_json *config_json(const struct train_start *start)
     descent_json_set_integer(json, "threads", config->threads);
     descent_json_set_integer(json, "workers", config->workers);
     descent_json_set_integer(json, "log_every", config->log_every);
+    descent_json_set_integer(json, "trajectory", config->trajectory);
     return json;
 }
 
@@ -422,11 +425,27 @@ enum descent_status rundir_end(struct rundir *rundir, const struct train_result 
     return end_event(rundir);
 }
 
+enum descent_status rundir_keep_weights(struct rundir *rundir, int64_t step)
+{
+    return rundir && rundir->track ? track_add(rundir->track, step) : DESCENT_OK;
+}
+
 /* ---- All together ---- */
+
+/* The path of the weights begins with the initial ones. */
+static enum descent_status start_track(struct rundir *rundir, const struct train_start *start)
+{
+    char path[PATH_MAX + 32];
+    int count;
+    const struct descent_param *param = nn_params(start->graph, &count);
+    enum descent_status status =
+        track_create(file_in(rundir, "trajectory.npy", path), param, count, &rundir->track);
+    return status == DESCENT_OK ? track_add(rundir->track, 0) : status;
+}
 
 static enum descent_status fill(struct rundir *rundir, const struct train_start *start)
 {
-    static const char *const files[] = {"run.json", "metrics.jsonl", "model.safetensors"};
+    static const char *const files[] = {"run.json", "metrics.jsonl", "model.safetensors", "trajectory.npy"};
     char path[PATH_MAX + 32];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (unlink(file_in(rundir, files[i], path)) != 0 && errno != ENOENT)
@@ -437,6 +456,8 @@ static enum descent_status fill(struct rundir *rundir, const struct train_start 
     enum descent_status status = write_run_json(rundir, start);
     if (status == DESCENT_OK)
         status = describe_model(rundir, start);
+    if (status == DESCENT_OK && start->config->trajectory > 0)
+        status = start_track(rundir, start);
     if (status != DESCENT_OK || start->config->train_only || start->config->no_model)
         return status;
     return rundir_save_model(rundir, start->graph);
@@ -471,6 +492,7 @@ void rundir_close(struct rundir *rundir)
         return;
     if (rundir->metrics)
         fclose(rundir->metrics);
+    track_close(rundir->track);
     descent_arena_free(rundir->arena);
     free(rundir);
 }

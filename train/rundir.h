@@ -20,6 +20,9 @@ enum descent_status rundir_evaluation(struct rundir *rundir, const struct train_
 enum descent_status rundir_epoch(struct rundir *rundir, const struct train_epoch *epoch);
 enum descent_status rundir_end(struct rundir *rundir, const struct train_result *result);
 
+/* Adds the weights as they are after `step` to the path that is kept, if one is (train/track.h). */
+enum descent_status rundir_keep_weights(struct rundir *rundir, int64_t step);
+
 /* Writes model.safetensors as the network is now. */
 enum descent_status rundir_save_model(struct rundir *rundir, nn_graph *graph);
 

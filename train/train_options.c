@@ -79,6 +79,10 @@ static const struct option_row rows[] = {
     {NULL, "no-model", NULL, OPTION_YES, AT(config.no_model), .help = "do not save the model"},
     {NULL, "log-every", "N", OPTION_COUNT, AT(config.log_every), "1", 1, INT_MAX,
      .help = "steps between step lines in metrics.jsonl"},
+    {NULL, "trajectory", "N", OPTION_COUNT, AT(config.trajectory), NULL, 3, 100000,
+     .help = "keep N points (alone: 50) of the weights' path in trajectory.npy, for 'train landscape "
+             "--trajectory'; 4 bytes a weight and point",
+     .bare = "50"},
     {NULL, "quiet", NULL, OPTION_YES, AT(quiet), .help = "print nothing but errors"},
     {NULL, "help", NULL, OPTION_YES, AT(help), .help = "print this (also -h) and exit"},
 };

@@ -10,7 +10,7 @@ enum { MOST = 4 };
 struct request {
     const char *from, *to;
     const char *name[MOST];
-    int count;
+    int count, often;
     double share;
     bool help;
 };
@@ -27,10 +27,11 @@ static const struct option_row rows[] = {
     {NULL, "name", "NAME", OPTION_TEXTS, AT(name), NULL, 0, MOST, .help = "one more"},
     {NULL, "count", "N", OPTION_COUNT, AT(count), .min = 1, .max = 9, .help = "how many"},
     {NULL, "share", "F", OPTION_REAL, AT(share), "0.5", 0, 1, .help = "which part"},
+    {NULL, "often", "N", OPTION_COUNT, AT(often), .min = 1, .max = 9, .help = "how often", .bare = "3"},
     {"Else", "help", NULL, OPTION_YES, AT(help), .help = "this"},
 };
 
-static const struct option_table table = {"train test", rows, 5, arguments, 2, 1};
+static const struct option_table table = {"train test", rows, 6, arguments, 2, 1};
 
 /* The words of `line` into *request. */
 static enum descent_status read_line(const char *line, struct request *request)
@@ -134,14 +135,33 @@ static void help_ends_all_checks_and_shows_every_row(void **state)
                               "  --name NAME            one more\n"
                               "  --count N              how many\n"
                               "  --share F              which part (default: 0.5)\n"
+                              "  --often[=N]            how often\n"
                               "\n"
                               "Else:\n"
                               "  --help                 this\n");
 }
 
+static void option_alone_has_a_value_of_its_own(void **state)
+{
+    (void)state;
+    struct request request = {0};
+    assert_int_equal(read_line("x --often", &request), DESCENT_OK);
+    assert_int_equal(request.often, 3);
+    options_free(&table, &request);
+    request = (struct request){0};
+    assert_int_equal(read_line("x --often=5 y", &request), DESCENT_OK);
+    assert_int_equal(request.often, 5);
+    assert_string_equal(request.to, "y");
+    options_free(&table, &request);
+    request = (struct request){0};
+    assert_int_equal(read_line("x --often=10", &request), DESCENT_BAD_ARGUMENT);
+    options_free(&table, &request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(option_alone_has_a_value_of_its_own),
         cmocka_unit_test(lists_and_repeated_texts_add_up_in_the_order_given),
         cmocka_unit_test(positional_arguments_stand_anywhere),
         cmocka_unit_test(wrong_lines_say_what_was_expected),

@@ -5,9 +5,11 @@
 #include "train/landscape/roughness.h"
 #include "train/landscape/sharpness.h"
 #include "train/objective.h"
+#include "train/track.h"
 
 #include "base/linalg.h"
 #include "base/random.h"
+#include "base/safetensors.h"
 
 #include <math.h>
 #include <signal.h>
@@ -365,6 +367,107 @@ static void must_fail(int code, const char *message, const char *format, ...)
     program_free(&program);
 }
 
+/* ---- Between runs, and along the path of one ---- */
+
+/* What follows `head` in the only line of a file that begins with it. */
+static void rest_of_line(const char *path, const char *head, char rest[200])
+{
+    char line[200];
+    FILE *stream = fopen(path, "r");
+    assert_non_null(stream);
+    *rest = 0;
+    while (fgets(line, sizeof line, stream))
+        if (strncmp(line, head, strlen(head)) == 0)
+            snprintf(rest, 200, "%s", line + strlen(head));
+    assert_int_equal(fclose(stream), 0);
+}
+
+static int lines_of(const char *path)
+{
+    int lines = 0;
+    FILE *stream = fopen(path, "r");
+    assert_non_null(stream);
+    for (int c; (c = fgetc(stream)) != EOF;)
+        lines += c == '\n';
+    assert_int_equal(fclose(stream), 0);
+    return lines;
+}
+
+static void line_between_runs_ends_at_their_losses(void **state)
+{
+    (void)state;
+    struct path other = train_run_in("run-other", "--model mlp:16 --seed 2"), out = path_of("line");
+    struct program program = program_run("landscape --run %s --run %s --grid 3 --images all --out %s",
+                                         run_path.text, other.text, out.text);
+    program_must_say(&program, 0, "");
+    assert_non_null(strstr(program.out, "barrier "));
+    program_free(&program);
+    const char *runs[] = {run_path.text, other.text};
+    for (int i = 0; i < 2; i++) {
+        double loss, accuracy;
+        char row[200];
+        rest_of_line(in(out, "grid.csv").text, i ? "1," : "0,", row);
+        struct descent_json *end = metrics_event(runs[i], "end", 0);
+        assert_true(end && sscanf(row, "%*f,%*f,%lf,%lf", &loss, &accuracy) == 2);
+        assert_float_equal(loss, descent_json_number(end, "test_loss", NAN), 1e-4 * loss);
+        assert_float_equal(accuracy, descent_json_number(end, "test_accuracy", NAN), 1e-9);
+        descent_json_free(end);
+    }
+    must_fail(1, "expected the same model", "--run %s --run %s", run_path.text, norm_path.text);
+}
+
+static void trajectory_holds_the_weights_from_first_to_last(void **state)
+{
+    (void)state;
+    struct path run = train_run_in("run-track", "--model mlp:16 --steps 9 --trajectory=4");
+    struct path file = in(run, "trajectory.npy");
+    const int64_t size = 784 * 16 + 16 + 16 * 10 + 10;
+    struct track_points points;
+    struct descent_safetensors model;
+    assert_int_equal(track_read(file.text, size, &points), DESCENT_OK);
+    assert_int_equal(points.count, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(points.step[i], 3 * i);
+    assert_int_equal(descent_safetensors_read(in(run, "model.safetensors").text, &model), DESCENT_OK);
+    const struct descent_tensor *first = descent_safetensors_find(&model, "fc1.weight"),
+                                *last = descent_safetensors_find(&model, "fc2.bias");
+    assert_true(first && last);
+    assert_memory_equal(points.weights[3], first->data, first->bytes);
+    assert_memory_equal(points.weights[3] + size - 10, last->data, last->bytes);
+    assert_memory_not_equal(points.weights[0], first->data, first->bytes);
+    descent_safetensors_free(&model);
+    track_points_free(&points);
+
+    assert_int_equal(track_read(file.text, size + 1, &points), DESCENT_MISMATCH);
+    cut(file.text);
+    assert_int_equal(track_read(file.text, size, &points), DESCENT_BAD_FORMAT);
+    must_fail(1, "4 points of", "--run %s --trajectory", run.text);
+    must_fail(1, "which train --trajectory keeps", "--run %s --course", run_path.text);
+}
+
+static void plane_and_course_of_a_path_are_written(void **state)
+{
+    (void)state;
+    struct path run = train_run_in("run-path", "--model mlp:16 --steps 6 --trajectory=4");
+    struct path plane = path_of("plane"), course = path_of("course");
+    struct program program =
+        program_run("landscape --run %s --trajectory %s --out %s", run.text, small, plane.text);
+    program_must_say(&program, 0, "");
+    assert_non_null(strstr(program.out, "of the paths' length"));
+    program_free(&program);
+    char last[200];
+    double x = NAN, y = NAN;
+    rest_of_line(in(plane, "paths.csv").text, "0,6,", last);
+    assert_int_equal(sscanf(last, "%lf,%lf", &x, &y), 2);
+    assert_true(fabs(x) < 1e-6 && fabs(y) < 1e-6); /* the plane goes through the last point */
+
+    program = program_run("landscape --run %s --course --statistics 50 --no-pictures --out %s", run.text,
+                          course.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    assert_int_equal(lines_of(in(course, "course.csv").text), 1 + 4);
+}
+
 static void other_requests_and_damaged_grids_are_refused(void **state)
 {
     (void)state;
@@ -401,6 +504,11 @@ static void runs_that_cannot_be_reopened_are_named(void **state)
     fputs("{}", stream);
     assert_int_equal(fclose(stream), 0);
     must_fail(1, "expected the config of a run", "--run %s", bare.text);
+    stream = fopen(in(bare, "run.json").text, "w");
+    assert_non_null(stream);
+    fputs("{\"config\": {\"model\": \"./net.c\", \"data\": \"mnist\"}}", stream);
+    assert_int_equal(fclose(stream), 0);
+    must_fail(2, "--allow-code", "--run %s", bare.text);
 }
 
 int main(void)
@@ -412,6 +520,9 @@ int main(void)
         cmocka_unit_test(sharpness_is_the_largest_eigenvalue_of_the_whole_hessian),
         cmocka_unit_test(grid_does_not_depend_on_threads),
         cmocka_unit_test(killed_request_goes_on_where_it_was),
+        cmocka_unit_test(line_between_runs_ends_at_their_losses),
+        cmocka_unit_test(trajectory_holds_the_weights_from_first_to_last),
+        cmocka_unit_test(plane_and_course_of_a_path_are_written),
         cmocka_unit_test(other_requests_and_damaged_grids_are_refused),
         cmocka_unit_test(runs_that_cannot_be_reopened_are_named),
     };

@@ -90,7 +90,7 @@ static void report_center(const struct visit *visit, const double *values)
 {
     int n = visit->request->grid;
     const double *center = values + (size_t)(n * n / 2) * 2;
-    printf("center     loss %.4f, accuracy %.2f %%\n", center[0], 100 * center[1]);
+    printf("center     loss %.4f, %s %.4f\n", center[0], visit_measure_name(visit), center[1]);
     descent_json_set_number(visit->record, "loss", center[0]);
     descent_json_set_number(visit->record, "accuracy", center[1]);
 }

@@ -1,13 +1,11 @@
 /* Planes and lines through the space of a network's weights: where they lie, not what the loss is there.
- *
- * A vector is all trained numbers of a network, parameter after parameter in the order of nn_params,
- * without running statistics: those are functions of the weights and of images, and are computed anew at
- * each point. */
+ * Vectors are those of train/vector.h. */
 #ifndef DESCENT_TRAIN_LANDSCAPE_PLANE_H
 #define DESCENT_TRAIN_LANDSCAPE_PLANE_H
 
 #include "base/param.h"
 #include "base/status.h"
+#include "train/vector.h"
 
 #include <stdint.h>
 
@@ -22,11 +20,6 @@ struct plane {
 
 /* x (axis 0) or y (axis 1) of the i-th line of the grid. */
 double plane_at(const struct plane *plane, int axis, int i);
-
-/* Trained numbers of a network, and its parameters' values from a vector and into one. */
-int64_t vector_size(const struct descent_param *param, int count);
-void vector_read(const struct descent_param *param, int count, float *vector);
-void vector_write(struct descent_param *param, int count, const float *vector);
 
 /* Values at (x, y) of the plane. */
 void plane_place(const struct plane *plane, double x, double y, struct descent_param *param, int count);

@@ -87,6 +87,7 @@ static enum descent_status make_network(struct probe *probe, const struct probe_
             .loss = probe->network.targets ? OBJECTIVE_SQUARED : OBJECTIVE_SOFTMAX,
             .batch = TRAIN_BATCH,
             .needs = OPTIM_NEEDS_HESSIAN_VECTOR,
+            .pool = options->pool,
             .feed = feed_part,
             .context = probe});
     if (options->curvature && !probe->objective)
@@ -131,6 +132,11 @@ struct descent_param *probe_params(struct probe *probe, int *count)
 {
     *count = probe->count;
     return probe->param;
+}
+
+enum descent_status probe_load(struct probe *probe, const struct reopened *run)
+{
+    return reopened_load(run, probe->network.graph);
 }
 
 bool probe_has_statistics(const struct probe *probe)

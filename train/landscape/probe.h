@@ -27,6 +27,10 @@ void probe_free(struct probe *probe);
 
 struct descent_param *probe_params(struct probe *probe, int *count);
 
+/* The weights of another run of the same model. DESCENT_MISMATCH names the first tensor that does not fit.
+ */
+enum descent_status probe_load(struct probe *probe, const struct reopened *run);
+
 /* Whether the network has running statistics at all. */
 bool probe_has_statistics(const struct probe *probe);
 

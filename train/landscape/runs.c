@@ -1,17 +1,24 @@
 /* `train landscape --run`: which of its kinds is asked for, and what they all begin and end with. */
 #include "train/landscape/visit.h"
 
+enum { AROUND, BETWEEN, ALONG, COURSE };
+
 static const struct kind {
     const char *name; /* and the directory in the run's */
     enum descent_status (*find)(struct visit *visit, bool *done);
 } kinds[] = {
-    {"landscape", around_weights},
+    [AROUND] = {"landscape", around_weights},
+    [BETWEEN] = {"line", between_runs},
+    [ALONG] = {"trajectory", along_trajectory},
+    [COURSE] = {"course", course_of_sharpness},
 };
 
 static const struct kind *kind_of(const struct landscape_request *request)
 {
-    (void)request;
-    return &kinds[0];
+    return &kinds[request->trajectory ? ALONG
+                  : request->course   ? COURSE
+                  : request->run[1]   ? BETWEEN
+                                      : AROUND];
 }
 
 static void print_head(const struct visit *visit)

@@ -92,6 +92,11 @@ static enum descent_status open_probe(struct visit *visit)
 
 /* ---- The record ---- */
 
+const char *visit_measure_name(const struct visit *visit)
+{
+    return data_describe(visit->run[0].set)->targets > 0 ? "R^2" : "accuracy";
+}
+
 const char *visit_file(const struct visit *visit, const char *name, char path[PATH_MAX + 32])
 {
     snprintf(path, PATH_MAX + 32, "%s/%s", visit->out, name);
@@ -128,6 +133,8 @@ static enum descent_status describe(const struct visit *visit, const char *kind,
         status = add_digest(run, &visit->run[i], path ? "trajectory.npy" : "model.safetensors");
         descent_json_add(runs, run);
     }
+    if (status != DESCENT_OK && path)
+        status = descent_fail_in(status, "the weights' path, which train --trajectory keeps");
     descent_json_set(json, "runs", runs);
     descent_json_set_integer(json, "seed", (int64_t)request->seed);
     descent_json_set_integer(json, "images", data_view_count(visit->images));
@@ -166,7 +173,7 @@ static enum descent_status compare(const struct visit *visit, const struct desce
 
 static enum descent_status remove_old(const struct visit *visit)
 {
-    static const char *const files[] = {"landscape.json", "grid.npy"};
+    static const char *const files[] = {"landscape.json", "grid.npy", "course.npy"};
     char path[PATH_MAX + 32];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (unlink(visit_file(visit, files[i], path)) != 0 && errno != ENOENT)
@@ -181,7 +188,8 @@ static enum descent_status check_record(const struct visit *visit, const struct 
     struct stat info;
     size_t size;
     if (stat(visit_file(visit, "landscape.json", path), &info) != 0 && errno == ENOENT) {
-        if (stat(visit_file(visit, "grid.npy", path), &info) == 0)
+        if (stat(visit_file(visit, "grid.npy", path), &info) == 0 ||
+            stat(visit_file(visit, "course.npy", path), &info) == 0)
             return descent_fail(
                 DESCENT_EXISTS,
                 "%s: is there without a landscape.json that says what it is; choose another "

@@ -36,6 +36,9 @@ void visit_end(struct visit *visit);
 /* out/NAME */
 const char *visit_file(const struct visit *visit, const char *name, char path[PATH_MAX + 32]);
 
+/* "accuracy", or "R^2" where the network predicts numbers. */
+const char *visit_measure_name(const struct visit *visit);
+
 /* Writes landscape.json with what has been added to visit->record. */
 enum descent_status visit_record(const struct visit *visit);
 
