@@ -404,11 +404,12 @@ static void line_between_runs_ends_at_their_losses(void **state)
     program_free(&program);
     const char *runs[] = {run_path.text, other.text};
     for (int i = 0; i < 2; i++) {
-        double loss, accuracy;
+        double loss = NAN, accuracy = NAN;
         char row[200];
         rest_of_line(in(out, "grid.csv").text, i ? "1," : "0,", row);
         struct descent_json *end = metrics_event(runs[i], "end", 0);
-        assert_true(end && sscanf(row, "%*f,%*f,%lf,%lf", &loss, &accuracy) == 2);
+        assert_non_null(end);
+        assert_int_equal(sscanf(row, "%*f,%*f,%lf,%lf", &loss, &accuracy), 2);
         assert_float_equal(loss, descent_json_number(end, "test_loss", NAN), 1e-4 * loss);
         assert_float_equal(accuracy, descent_json_number(end, "test_accuracy", NAN), 1e-9);
         descent_json_free(end);
