@@ -78,6 +78,16 @@ static void make_report(const char *out)
     assert_string_equal(first, sentence(out, 1, text));
 }
 
+/* As where there is no gnuplot, which is also quicker. */
+static void make_plain_report(const char *out)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s", getenv("PATH"));
+    assert_int_equal(setenv("PATH", "/nonexistent", 1), 0);
+    make_report(out);
+    assert_int_equal(setenv("PATH", path, 1), 0);
+}
+
 static void the_first_sentence_says_what_the_intervals_say(void **state)
 {
     (void)state;
@@ -161,8 +171,8 @@ static void tables_depend_on_no_clock_but_the_measured_ones(void **state)
     pace = 0.02;
     make_comparison(&plan, slow, make_four);
     pace = 0.01;
-    make_report(quick);
-    make_report(slow);
+    make_plain_report(quick);
+    make_plain_report(slow);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char *a = read_text(quick, names[i]), *b = read_text(slow, names[i]);
         assert_string_equal(a, b);
@@ -184,7 +194,7 @@ static void an_unfinished_comparison_has_a_report_that_says_so(void **state)
     struct plan plan = base;
     const char *out = scratch_path("unfinished");
     make_comparison(&plan, out, make_half);
-    make_report(out);
+    make_plain_report(out);
     char *page = read_text(out, "report.html"), *finals = read_text(out, "finals.csv");
     assert_non_null(strstr(page, "40 of 64 runs are done"));
     assert_non_null(strstr(finals, "tuned,made-curve,sgd,4,missing,,"));
@@ -195,14 +205,10 @@ static void an_unfinished_comparison_has_a_report_that_says_so(void **state)
 static void without_gnuplot_the_tables_remain_and_the_page_says_how_to_get_pictures(void **state)
 {
     (void)state;
-    char path[4096];
-    snprintf(path, sizeof path, "%s", getenv("PATH"));
     struct plan plan = base;
     const char *out = scratch_path("plain");
     make_comparison(&plan, out, make_four);
-    assert_int_equal(setenv("PATH", "/nonexistent", 1), 0);
-    make_report(out);
-    assert_int_equal(setenv("PATH", path, 1), 0);
+    make_plain_report(out);
     char *page = read_text(out, "report.html"), *script = read_text(out, "figures/curves-tuned-1.gnuplot");
     assert_non_null(strstr(page, "gnuplot was not found"));
     assert_null(strstr(page, "<svg"));
@@ -212,6 +218,22 @@ static void without_gnuplot_the_tables_remain_and_the_page_says_how_to_get_pictu
     free(script);
 }
 
+static void several_tasks_have_ranks_and_say_when_all_are_a_tie(void **state)
+{
+    (void)state;
+    struct plan plan = base;
+    plan.task_count = 2;
+    plan.task[1] = (struct plan_task){.data = "other", .model = "curve", .epochs = 2};
+    const char *out = scratch_path("several");
+    make_comparison(&plan, out, make_four);
+    make_plain_report(out);
+    char *page = read_text(out, "report.html");
+    /* 2 tasks, 4 optimizers: a critical difference of 3.32, while ranks differ by 3 at most */
+    assert_non_null(strstr(page, "differ by less than 3.32 are a tie"));
+    assert_non_null(strstr(page, "No difference of ranks is as large"));
+    free(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +241,7 @@ int main(void)
         cmocka_unit_test(the_page_stands_alone_and_escapes_what_it_was_given),
         cmocka_unit_test(tables_depend_on_no_clock_but_the_measured_ones),
         cmocka_unit_test(an_unfinished_comparison_has_a_report_that_says_so),
+        cmocka_unit_test(several_tasks_have_ranks_and_say_when_all_are_a_tie),
         cmocka_unit_test(without_gnuplot_the_tables_remain_and_the_page_says_how_to_get_pictures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,9 +14,20 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Resamples are small and many: those are sorted by insertion. */
 static void sort(double *values, int n)
 {
-    qsort(values, (size_t)n, sizeof *values, ascending);
+    if (n > 32) {
+        qsort(values, (size_t)n, sizeof *values, ascending);
+        return;
+    }
+    for (int i = 1; i < n; i++) {
+        double value = values[i];
+        int place = i;
+        for (; place > 0 && values[place - 1] > value; place--)
+            values[place] = values[place - 1];
+        values[place] = value;
+    }
 }
 
 double statistics_quantile(double *values, int n, double q)
