@@ -103,7 +103,7 @@ enum descent_status statistics_wilcoxon(const double *differences, int n, double
 {
     /* Ranks are halves at most, so twice the rank sum W+ is a whole number up to n (n + 1). */
     size_t sums = (size_t)n * ((size_t)n + 1) + 1;
-    double *size = malloc((2 * (size_t)n + sums) * sizeof *size), *rank = size + n, *chance = rank + n;
+    double *size = calloc(2 * (size_t)n + sums, sizeof *size), *rank = size + n, *chance = rank + n;
     if (!size)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     int pairs = 0;
@@ -113,8 +113,7 @@ enum descent_status statistics_wilcoxon(const double *differences, int n, double
     statistics_ranks(size, pairs, rank);
 
     size_t observed = 0, total = 0;
-    for (size_t s = 0; s < sums; s++)
-        chance[s] = s == 0;
+    chance[0] = 1;
     for (int i = 0, pair = 0; i < n; i++) {
         if (differences[i] == 0)
             continue;
