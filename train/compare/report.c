@@ -97,9 +97,9 @@ const char *comparison_sentence(const struct comparison *comparison, int league,
     struct count_of_verdicts count = count_verdicts(comparison, league, t);
     char where[TEXT], effect[TEXT], trials[64] = " with documented defaults";
     if (league == 1)
-        snprintf(trials, sizeof trials, " and %d trials each", plan->budget);
-    snprintf(where, sizeof where, "On %s with %s, within %d epochs%s,", plan->task[t].data,
-             plan->task[t].model, plan->task[t].epochs, trials);
+        snprintf(trials, sizeof trials, " and %d trial%s each", plan->budget, plan->budget == 1 ? "" : "s");
+    snprintf(where, sizeof where, "On %s with %s, within %d epoch%s%s,", plan->task[t].data,
+             plan->task[t].model, plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s", trials);
     int shown = count.first;
     for (int e = 0; count.all == 1 && e < plan->entry_count; e++)
         if (results[e].steps[COMPARISON_PRIMARY].pairs)
@@ -310,8 +310,8 @@ static void put_facts(const struct page *page)
     char text[TEXT];
     put(page, "<h2>What was compared</h2>\n<dl>\n");
     for (int t = 0; t < plan->task_count; t++) {
-        snprintf(text, sizeof text, "%s, model %s, %d epochs", plan->task[t].data, plan->task[t].model,
-                 plan->task[t].epochs);
+        snprintf(text, sizeof text, "%s, model %s, %d epoch%s", plan->task[t].data, plan->task[t].model,
+                 plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s");
         put_fact(page, "task", text);
     }
     snprintf(text, sizeof text, "%d, against %s", plan->entry_count, plan->entry[plan->reference].label);
