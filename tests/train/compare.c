@@ -6,6 +6,7 @@
 #include "train/compare/sobol.h"
 #include "train/compare/space.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -209,6 +210,24 @@ static void must_agree(const struct path *a, const struct path *b)
     free_all(&second);
 }
 
+/* So do the tables of their reports, byte for byte, but for those that a clock measured. */
+static void tables_must_agree(const struct path *a, const struct path *b)
+{
+    static const char *const names[] = {"leaderboard.csv", "overall.csv", "targets.csv", "tuning.csv",
+                                        "finals.csv",      "trials.csv",  "curves.csv",  "comparison.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[2][4200], *text[2];
+        size_t size[2];
+        for (int k = 0; k < 2; k++) {
+            snprintf(path[k], sizeof path[k], "%s/report/%s", k ? b->text : a->text, names[i]);
+            assert_int_equal(descent_file_read(path[k], 1 << 26, &text[k], &size[k]), DESCENT_OK);
+        }
+        assert_string_equal(text[0], text[1]);
+        free(text[0]);
+        free(text[1]);
+    }
+}
+
 static void trials_never_read_the_test_set_and_final_runs_do_once(void **state)
 {
     (void)state;
@@ -268,6 +287,7 @@ static void killed_at_any_instant_it_goes_on_to_the_same_records(void **state)
     }
     must_compare(&killed, "");
     must_agree(&whole, &killed);
+    tables_must_agree(&whole, &killed);
 }
 
 static void two_processes_share_the_work(void **state)
@@ -286,6 +306,7 @@ static void two_processes_share_the_work(void **state)
     program_free(&first);
     program_free(&second);
     must_agree(&whole, &shared);
+    tables_must_agree(&whole, &shared);
 }
 
 static void an_optimizer_can_join_a_comparison(void **state)

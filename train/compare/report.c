@@ -7,6 +7,8 @@
 #include "train/compare/figures.h"
 #include "train/compare/tables.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -748,6 +750,19 @@ static enum descent_status put_page(const struct page *page, const struct descen
 
 /* ---- All together ---- */
 
+/* Several processes may end a comparison together, and gnuplot writes pictures where they are: one at a
+ * time. Closing the file lets the next one go on; where there are no locks (-1), all go at once. */
+static int wait_for_turn(const char *directory)
+{
+    char path[PLAN_PATH];
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    snprintf(path, sizeof path, "%s/.lock", directory);
+    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    while (file >= 0 && fcntl(file, F_SETLKW, &whole) != 0 && errno == EINTR)
+        ;
+    return file;
+}
+
 static enum descent_status write_report(const struct comparison *comparison, const char *out)
 {
     char path[PLAN_PATH], directory[PLAN_PATH - 64];
@@ -758,6 +773,7 @@ static enum descent_status write_report(const struct comparison *comparison, con
     snprintf(directory, sizeof directory, "%s/report", out);
     snprintf(page.figures, sizeof page.figures, "%s/figures", directory);
     enum descent_status status = descent_make_directories(page.figures);
+    int turn = status == DESCENT_OK ? wait_for_turn(directory) : -1;
     if (status == DESCENT_OK)
         status = tables_write(comparison, out, directory, &everything);
     if (status == DESCENT_OK)
@@ -775,6 +791,8 @@ static enum descent_status write_report(const struct comparison *comparison, con
             descent_file_abandon(&file);
     }
     descent_json_free(everything);
+    if (turn >= 0)
+        close(turn);
     return status;
 }
 
