@@ -319,20 +319,25 @@ static void killed_request_goes_on_where_it_was(void **state)
     struct path whole = path_of("whole"), killed = path_of("killed");
     struct path whole_grid = in(whole, "grid.npy"), grid = in(killed, "grid.npy");
     char arguments[1024];
-    struct program program = program_run("landscape --run %s --grid 7 --no-pictures --images all --out %s",
-                                         norm_path.text, whole.text);
+    struct program program =
+        program_run("landscape --run %s --grid 7 --no-pictures --images 30 --statistics 20 --out %s",
+                    norm_path.text, whole.text);
     program_must_say(&program, 0, "");
     program_free(&program);
-    snprintf(arguments, sizeof arguments, "landscape --run %s --grid 7 --no-pictures --images all --out %s",
+    snprintf(arguments, sizeof arguments,
+             "landscape --run %s --grid 7 --no-pictures --images 30 --statistics 20 --out %s",
              norm_path.text, killed.text);
-    pid_t child = program_start(arguments);
     const struct timespec moment = {.tv_nsec = 1000000};
-    for (int i = 0; i < 60000 && finished(grid.text) < 6; i++)
-        nanosleep(&moment, NULL);
-    kill(child, SIGKILL);
-    program = program_wait(child);
+    for (int tries = 0; tries < 10 && program.code != -SIGKILL; tries++) { /* it may be done too soon */
+        remove(grid.text);
+        pid_t child = program_start(arguments);
+        for (int i = 0; i < 60000 && finished(grid.text) < 6; i++)
+            nanosleep(&moment, NULL);
+        kill(child, SIGKILL);
+        program = program_wait(child);
+        program_free(&program);
+    }
     assert_int_equal(program.code, -SIGKILL);
-    program_free(&program);
     int before = finished(grid.text);
     assert_in_range(before, 6, 2 * 49 - 1);
     program = program_run("%s", arguments);
