@@ -141,6 +141,19 @@ struct descent_json *descent_json_parse(const char *name, const char *text, size
     return (struct descent_json *)json;
 }
 
+enum descent_status descent_json_read(const char *path, size_t limit, struct descent_json **json)
+{
+    char *text;
+    size_t size;
+    *json = NULL;
+    enum descent_status status = descent_file_read(path, limit, &text, &size);
+    if (status != DESCENT_OK)
+        return status;
+    *json = descent_json_parse(path, text, size);
+    free(text);
+    return *json ? DESCENT_OK : DESCENT_BAD_FORMAT;
+}
+
 double descent_json_number(const struct descent_json *object, const char *key, double fallback)
 {
     const json_t *value = json_object_get(inside(object), key);

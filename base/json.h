@@ -32,6 +32,9 @@ void descent_json_add_integer(struct descent_json *array, int64_t number);
  * are errors. */
 struct descent_json *descent_json_parse(const char *name, const char *text, size_t size);
 
+/* The same of a file of at most `limit` bytes; also the errors of descent_file_read. */
+enum descent_status descent_json_read(const char *path, size_t limit, struct descent_json **json);
+
 /* Read access; missing or of another type: the fallback. */
 double descent_json_number(const struct descent_json *object, const char *key, double fallback);
 const char *descent_json_text(const struct descent_json *object, const char *key, const char *fallback);

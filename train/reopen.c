@@ -23,21 +23,16 @@ const char *reopened_file(const struct reopened *run, const char *name, char *pa
 
 static enum descent_status read_json(struct reopened *run)
 {
-    char path[PATH_MAX + 16], *text;
+    char path[PATH_MAX + 16];
     struct stat info;
-    size_t size;
     if (stat(run->path, &info) != 0)
         return descent_fail_errno("open the run", run->path, errno);
     reopened_file(run, "run.json", path, sizeof path);
     if (stat(path, &info) != 0 && errno == ENOENT)
         return descent_fail(DESCENT_NOT_FOUND, "%s: no run directory, it holds no run.json", run->path);
-    enum descent_status status = descent_file_read(path, LARGEST_RUN_JSON, &text, &size);
+    enum descent_status status = descent_json_read(path, LARGEST_RUN_JSON, &run->json);
     if (status != DESCENT_OK)
         return status;
-    run->json = descent_json_parse(path, text, size);
-    free(text);
-    if (!run->json)
-        return DESCENT_BAD_FORMAT;
     run->config = descent_json_get(run->json, "config");
     run->model = run->config ? descent_json_text(run->config, "model", NULL) : NULL;
     return run->model && descent_json_text(run->config, "data", NULL)

@@ -184,9 +184,9 @@ static enum descent_status remove_old(const struct visit *visit)
 /* Holds the request against the record in the directory, if there is one. */
 static enum descent_status check_record(const struct visit *visit, const struct descent_json *request)
 {
-    char path[PATH_MAX + 32], *text;
+    char path[PATH_MAX + 32];
     struct stat info;
-    size_t size;
+    struct descent_json *json;
     if (stat(visit_file(visit, "landscape.json", path), &info) != 0 && errno == ENOENT) {
         if (stat(visit_file(visit, "grid.npy", path), &info) == 0 ||
             stat(visit_file(visit, "course.npy", path), &info) == 0)
@@ -197,13 +197,9 @@ static enum descent_status check_record(const struct visit *visit, const struct 
                 path);
         return DESCENT_OK;
     }
-    enum descent_status status = descent_file_read(path, 1 << 20, &text, &size);
+    enum descent_status status = descent_json_read(path, 1 << 20, &json);
     if (status != DESCENT_OK)
         return status;
-    struct descent_json *json = descent_json_parse(path, text, size);
-    free(text);
-    if (!json)
-        return DESCENT_BAD_FORMAT;
     status = compare(visit, request, descent_json_get(json, "request"));
     descent_json_free(json);
     return status;
