@@ -97,11 +97,6 @@ static enum descent_status read_task(struct comparison *comparison, const char *
 
 /* ---- Tuning ---- */
 
-static double final_accuracy(const struct record *record)
-{
-    return record->state == RECORD_DIVERGED ? 0 : record_final(record);
-}
-
 static double lr_at(const struct descent_option *option, double place)
 {
     return option->search_log ? option->search_min * pow(option->search_max / option->search_min, place)
@@ -134,10 +129,10 @@ static void find_edges(struct comparison_tuning *tuning, int budget, int lr)
 static double basin_width(const struct comparison_tuning *tuning, int budget)
 {
     const double *lr = tuning->lr, best = lr[tuning->best];
-    double limit = BASIN * (1 - final_accuracy(&tuning->trial[tuning->best]));
+    double limit = BASIN * (1 - record_outcome(&tuning->trial[tuning->best]));
     double bad_below = 0, bad_above = INFINITY, low = best, high = best;
     for (int i = 0; i < budget; i++)
-        if (1 - final_accuracy(&tuning->trial[i]) > limit) {
+        if (1 - record_outcome(&tuning->trial[i]) > limit) {
             if (lr[i] < best)
                 bad_below = fmax(bad_below, lr[i]);
             else
@@ -188,7 +183,7 @@ static enum descent_status analyse_tuning(struct comparison *comparison, int t, 
         return status;
     for (int i = 0, n = 0; i < plan->budget; i++)
         if (tuning->trial[i].state != RECORD_MISSING)
-            values[n++] = final_accuracy(&tuning->trial[i]);
+            values[n++] = record_outcome(&tuning->trial[i]);
     for (int k = 1; k <= tuning->finished; k++)
         tuning->expected[k - 1] = statistics_expected_best(values, tuning->finished, k);
 
@@ -250,7 +245,7 @@ static enum descent_status summarize_ends(const struct comparison *comparison,
     double validation[PLAN_SEEDS], test[PLAN_SEEDS], pace[PLAN_SEEDS];
     for (int i = 0; i < comparison->plan.seeds; i++) {
         const struct record *record = &result->final[i].record;
-        validation[i] = final_accuracy(record);
+        validation[i] = record_outcome(record);
         test[i] = record->state == RECORD_DIVERGED ? 0 : record->test_accuracy;
         const struct record_point *last = record->count ? &record->point[record->count - 1] : NULL;
         pace[i] = last && last->step > 0 ? 1000 * last->cpu_seconds / last->step : NAN;
@@ -273,7 +268,7 @@ static int find_entry(const struct plan *plan, const char *spec)
 static double accuracy_after(const struct record *record, double share)
 {
     if (record->state != RECORD_DONE)
-        return final_accuracy(record);
+        return record_outcome(record);
     double step = share * record->steps;
     const struct record_point *point = record->point;
     int i = 0;
@@ -447,7 +442,7 @@ static enum descent_status check_inclusion(const struct comparison *comparison,
         int n = pair_up(comparison, a, b, COMPARISON_PRIMARY, CLOCK_STEPS, ratios), finals = 0;
         enum descent_status status = measure_effect(comparison, ratios, &n, 1, &check->steps);
         for (int i = 0; i < plan->seeds; i++) {
-            double difference = final_accuracy(&a->final[i].record) - final_accuracy(&b->final[i].record);
+            double difference = record_outcome(&a->final[i].record) - record_outcome(&b->final[i].record);
             if (!isnan(difference))
                 differences[finals++] = difference;
         }

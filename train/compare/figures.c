@@ -406,7 +406,7 @@ static bool lr_data(const struct drawing *drawing, int e)
     double pairs[PLAN_TRIALS][2];
     int count = 0;
     for (int i = 0; i < drawing->comparison->plan.budget; i++) {
-        double accuracy = tuning->trial[i].state == RECORD_DIVERGED ? 0 : record_final(&tuning->trial[i]);
+        double accuracy = record_outcome(&tuning->trial[i]);
         if (isnan(accuracy) || isnan(tuning->lr[i]))
             continue;
         pairs[count][0] = tuning->lr[i];

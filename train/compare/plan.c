@@ -17,6 +17,8 @@
 enum { VERSION = 1, LEAGUES = 2, EVAL_BATCH = 256, SEEDS_APART = 1000 };
 
 const char *const plan_leagues[] = {"defaults", "tuned", NULL};
+const char *const plan_kinds[] = {
+    [PLAN_DEFAULT_RUN] = "default", [PLAN_TRIAL_RUN] = "trial", [PLAN_TUNED_RUN] = "tuned"};
 
 /* ---- Runs ---- */
 
@@ -70,10 +72,8 @@ int plan_find(const struct plan *plan, const struct plan_run *run)
 const char *plan_path(const struct plan *plan, const struct plan_run *run, const char *out,
                       char path[PLAN_PATH])
 {
-    static const char *const kinds[] = {
-        [PLAN_DEFAULT_RUN] = "default", [PLAN_TRIAL_RUN] = "trial", [PLAN_TUNED_RUN] = "tuned"};
     snprintf(path, PLAN_PATH, "%s/runs/%s/%s/%s-%02d", out, plan->task[run->task].name,
-             plan->entry[run->entry].name, kinds[run->kind], run->index + 1);
+             plan->entry[run->entry].name, plan_kinds[run->kind], run->index + 1);
     return path;
 }
 
@@ -337,19 +337,20 @@ static void read_settings(struct reader *reader, struct plan *plan)
     plan->augment = optional_text_of(reader, json, "augment");
 }
 
+enum descent_status plan_read_json(const char *out, char path[PLAN_PATH], struct descent_json **json)
+{
+    snprintf(path, PLAN_PATH, "%s/comparison.json", out);
+    return descent_json_read(path, 1 << 20, json);
+}
+
 enum descent_status plan_read(const char *out, struct descent_arena *arena, struct plan *plan)
 {
-    char path[PLAN_PATH], *text;
-    size_t size;
+    char path[PLAN_PATH];
+    struct descent_json *json;
     *plan = (struct plan){0};
-    snprintf(path, sizeof path, "%s/comparison.json", out);
-    enum descent_status status = descent_file_read(path, 1 << 20, &text, &size);
+    enum descent_status status = plan_read_json(out, path, &json);
     if (status != DESCENT_OK)
         return status;
-    struct descent_json *json = descent_json_parse(path, text, size);
-    free(text);
-    if (!json)
-        return DESCENT_BAD_FORMAT;
     struct reader reader = {.json = json, .arena = arena};
     read_lists(&reader, plan);
     read_settings(&reader, plan);

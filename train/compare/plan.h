@@ -54,6 +54,7 @@ struct plan {
 };
 
 enum plan_kind { PLAN_DEFAULT_RUN, PLAN_TRIAL_RUN, PLAN_TUNED_RUN };
+extern const char *const plan_kinds[]; /* "default", "trial", "tuned" */
 
 struct plan_run {
     int task, entry;
@@ -93,6 +94,10 @@ enum descent_status plan_complete(struct plan *plan, struct descent_arena *arena
 /* comparison.json. Reading: strings are kept in `arena`; DESCENT_NOT_FOUND where there is no such file. */
 enum descent_status plan_write(const struct plan *plan, const char *out);
 enum descent_status plan_read(const char *out, struct descent_arena *arena, struct plan *plan);
+
+/* The same as it is, for whoever passes it on; the caller frees it. path: of the file. */
+struct descent_json;
+enum descent_status plan_read_json(const char *out, char path[PLAN_PATH], struct descent_json **json);
 
 /* Makes `plan` what both are together, where the runs of one are runs of the other: entries and seeds may
  * be added. DESCENT_MISMATCH names the first difference that would change a run. */

@@ -13,16 +13,12 @@ enum { MOST_BYTES = 64 << 20 };
 
 static enum descent_status read_json(const char *directory, struct record *record)
 {
-    char path[4200], *text;
-    size_t size;
+    char path[4200];
+    struct descent_json *json;
     snprintf(path, sizeof path, "%s/run.json", directory);
-    enum descent_status status = descent_file_read(path, MOST_BYTES, &text, &size);
+    enum descent_status status = descent_json_read(path, MOST_BYTES, &json);
     if (status != DESCENT_OK)
         return status;
-    struct descent_json *json = descent_json_parse(path, text, size);
-    free(text);
-    if (!json)
-        return DESCENT_BAD_FORMAT;
     const struct descent_json *optimizer = descent_json_get(json, "optimizer"),
                               *model = descent_json_get(json, "model");
     const char *spec = descent_json_text(optimizer, "spec", NULL);
@@ -137,6 +133,11 @@ void record_free(struct record *record)
 double record_final(const struct record *record)
 {
     return record->state == RECORD_DONE ? record->point[record->count - 1].accuracy : NAN;
+}
+
+double record_outcome(const struct record *record)
+{
+    return record->state == RECORD_DIVERGED ? 0 : record_final(record);
 }
 
 int record_best(const struct record *trials, int count)

@@ -39,6 +39,9 @@ void record_free(struct record *record);
 /* Accuracy of the validation part at the end; NAN unless it is done. */
 double record_final(const struct record *record);
 
+/* The same, but 0 of a run that diverged: NAN only where there is no run. */
+double record_outcome(const struct record *record);
+
 /* The best of `count` trials: the highest accuracy on the validation part at the end, then the lower loss,
  * then the earlier one. -1 if none is done. */
 int record_best(const struct record *trials, int count);

@@ -159,17 +159,23 @@ static void put(const struct page *page, const char *html)
     fputs(html, page->html);
 }
 
-/* Formatted, then escaped. */
-__attribute__((format(printf, 2, 3))) static void put_format(const struct page *page, const char *format,
-                                                             ...)
+/* Formatted, then escaped; between two tags. */
+__attribute__((format(printf, 4, 5))) static void put_tagged(const struct page *page, const char *begin,
+                                                             const char *end, const char *format, ...)
 {
     char text[2 * TEXT];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    put(page, begin);
     put_text(page, text);
+    put(page, end);
 }
+
+#define put_format(page, ...)      put_tagged(page, "", "", __VA_ARGS__)
+#define put_format_cell(page, ...) put_tagged(page, "<td>", "</td>", __VA_ARGS__)
+#define put_caveat(page, ...)      put_tagged(page, "<li>", "</li>\n", __VA_ARGS__)
 
 static void put_cell(const struct page *page, const char *text)
 {
@@ -405,9 +411,7 @@ static void put_leader(const struct page *page, int league, int t, int e)
     else
         put_number(page, steps->p, 3);
     put_number(page, time[CLOCK_STEPS].median, 0);
-    snprintf(text, sizeof text, "%d of %d", result->reached[COMPARISON_PRIMARY],
-             result->done + result->diverged);
-    put_cell(page, text);
+    put_format_cell(page, "%d of %d", result->reached[COMPARISON_PRIMARY], result->done + result->diverged);
     snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", 100 * result->test.interquartile_mean,
              100 * result->test.interval.low, 100 * result->test.interval.high);
     put_cell(page, result->test.count ? text : "–");
@@ -419,8 +423,7 @@ static void put_leader(const struct page *page, int league, int t, int e)
     put_number(page, time[CLOCK_SECONDS].median, 1);
     put_number(page, result->step_milliseconds, 2);
     put_number(page, result->state_bytes_per_parameter, 1);
-    snprintf(text, sizeof text, "%d", result->diverged);
-    put_cell(page, text);
+    put_format_cell(page, "%d", result->diverged);
     put(page, "</tr>\n");
 }
 
@@ -435,14 +438,12 @@ static void put_other_targets(const struct page *page, int league, int t, const 
         put(page, order[i] == plan->reference ? "<tr class=\"reference\">" : "<tr>");
         put_cell(page, plan->entry[order[i]].label);
         for (int k = 0; k < COMPARISON_TARGETS; k++) {
-            char text[64];
             if (k == COMPARISON_PRIMARY)
                 continue;
             put_number(page, result->time[k][CLOCK_STEPS].median, 0);
             put_ratio(page, &result->steps[k]);
             put_verdict(page, &result->steps[k], order[i] == plan->reference);
-            snprintf(text, sizeof text, "%d of %d", result->reached[k], result->done + result->diverged);
-            put_cell(page, text);
+            put_format_cell(page, "%d of %d", result->reached[k], result->done + result->diverged);
         }
         put(page, "</tr>\n");
     }
@@ -530,7 +531,6 @@ static void put_tuning(const struct page *page, int t)
     for (int e = 0; e < comparison->plan.entry_count; e++) {
         const struct comparison_tuning *tuning = &comparison->task[t].tuning[e];
         const char *settings = comparison->task[t].result[1][e].settings;
-        char text[64];
         put(page, "<tr>");
         put_cell(page, comparison->plan.entry[e].label);
         put(page, "<td class=\"spec\">");
@@ -541,10 +541,8 @@ static void put_tuning(const struct page *page, int t)
                 put_format(page, "%s ", tuning->space.dimension[d].option->name);
         put(page, "</td>");
         put_number(page, tuning->basin, 1);
-        snprintf(text, sizeof text, "%d", tuning->finished);
-        put_cell(page, text);
-        snprintf(text, sizeof text, "%d", tuning->diverged);
-        put_cell(page, text);
+        put_format_cell(page, "%d", tuning->finished);
+        put_format_cell(page, "%d", tuning->diverged);
         put_percent(page, tuning->best < 0 ? NAN : record_final(&tuning->trial[tuning->best]));
         put(page, "</tr>\n");
     }
@@ -604,19 +602,6 @@ static void put_overall(const struct page *page, int league)
 }
 
 /* ---- Caveats ---- */
-
-__attribute__((format(printf, 2, 3))) static void put_caveat(const struct page *page, const char *format,
-                                                             ...)
-{
-    char text[2 * TEXT];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    put(page, "<li>");
-    put_text(page, text);
-    put(page, "</li>\n");
-}
 
 static void put_check(const struct page *page, int t, int c)
 {

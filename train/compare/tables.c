@@ -12,8 +12,6 @@
 
 static const char *const states[] = {
     [RECORD_MISSING] = "missing", [RECORD_DONE] = "done", [RECORD_DIVERGED] = "diverged"};
-static const char *const kinds[] = {
-    [PLAN_DEFAULT_RUN] = "default", [PLAN_TRIAL_RUN] = "trial", [PLAN_TUNED_RUN] = "tuned"};
 
 /* "steps_50": of the target at 50 % of the budget. */
 static const char *at_target(const char *what, int target, char column[64])
@@ -292,7 +290,7 @@ static struct descent_json *curves(const struct comparison *comparison, int firs
             table_row(&table);
             table_text(&table, "task", comparison->plan.task[run.task].name);
             table_text(&table, "optimizer", comparison->plan.entry[run.entry].label);
-            table_text(&table, "run", kinds[run.kind]);
+            table_text(&table, "run", plan_kinds[run.kind]);
             table_integer(&table, "number", run.index + 1);
             table_integer(&table, "step", (int64_t)record->point[i].step);
             for (int s = first; s < end; s++)
@@ -314,7 +312,7 @@ static struct descent_json *compact_curves(const struct comparison *comparison, 
         struct descent_json *json = descent_json_object(), *steps = descent_json_array();
         descent_json_set_text(json, "task", comparison->plan.task[run.task].name);
         descent_json_set_text(json, "optimizer", comparison->plan.entry[run.entry].label);
-        descent_json_set_text(json, "run", kinds[run.kind]);
+        descent_json_set_text(json, "run", plan_kinds[run.kind]);
         descent_json_set_integer(json, "number", run.index + 1);
         for (int i = 0; i < record->count; i++)
             descent_json_add_integer(steps, (int64_t)record->point[i].step);
@@ -361,19 +359,6 @@ static enum descent_status add_tables(const char *directory, const char *const *
     return status;
 }
 
-static enum descent_status read_plan_json(const char *out, struct descent_json **json)
-{
-    char path[PLAN_PATH], *text;
-    size_t size;
-    snprintf(path, sizeof path, "%s/comparison.json", out);
-    enum descent_status status = descent_file_read(path, 1 << 20, &text, &size);
-    if (status != DESCENT_OK)
-        return status;
-    *json = descent_json_parse(path, text, size);
-    free(text);
-    return *json ? DESCENT_OK : DESCENT_BAD_FORMAT;
-}
-
 enum descent_status tables_write(const struct comparison *comparison, const char *out,
                                  const char *directory, struct descent_json **everything)
 {
@@ -381,8 +366,9 @@ enum descent_status tables_write(const struct comparison *comparison, const char
                                         "checks",      "finals",  "trials"};
     static const char *const measured_names[] = {"measured_leaderboard", "measured_finals"};
     struct descent_json *plan;
+    char path[PLAN_PATH];
     *everything = NULL;
-    enum descent_status status = read_plan_json(out, &plan);
+    enum descent_status status = plan_read_json(out, path, &plan);
     if (status != DESCENT_OK)
         return status;
     struct descent_json *json = *everything = descent_json_object();
@@ -400,7 +386,6 @@ enum descent_status tables_write(const struct comparison *comparison, const char
     status = add_tables(directory, names, tables, (int)(sizeof names / sizeof *names), json);
     if (status == DESCENT_OK)
         status = add_curves(comparison, directory, false, json);
-    char path[PLAN_PATH];
     snprintf(path, sizeof path, "%s/comparison.json", directory);
     if (status == DESCENT_OK)
         status = descent_json_write(path, json);
