@@ -17,47 +17,32 @@ struct course {
     struct track_points track;
 };
 
-struct worker {
-    const struct course *course;
-    struct probe *probe;
-};
-
-static void end_worker(void *context)
-{
-    struct worker *worker = context;
-    if (worker)
-        probe_free(worker->probe);
-    free(worker);
-}
-
-static enum descent_status begin_worker(void *context, void **out)
+static enum descent_status begin_worker(void *context, void **worker)
 {
     const struct course *course = context;
-    struct worker *worker = calloc(1, sizeof *worker);
-    *out = worker;
-    if (!worker)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    worker->course = course;
-    return probe_new(&(struct probe_options){.run = &course->visit->run[0],
-                                             .part = {course->visit->few},
-                                             .statistics = course->visit->few,
-                                             .curvature = true},
-                     &worker->probe);
+    struct probe *probe;
+    enum descent_status status = probe_new(&(struct probe_options){.run = &course->visit->run[0],
+                                                                   .part = {course->visit->few},
+                                                                   .statistics = course->visit->few,
+                                                                   .curvature = true},
+                                           &probe);
+    *worker = probe;
+    return status;
 }
 
-static enum descent_status measure_point(void *context, int64_t item, double *values)
+static enum descent_status measure_point(void *context, void *worker, int64_t item, double *values)
 {
-    const struct worker *worker = context;
+    const struct course *course = context;
     struct train_score score[PROBE_PARTS];
     struct sharpness sharpness;
     int count;
-    struct descent_param *param = probe_params(worker->probe, &count);
-    vector_write(param, count, worker->course->track.weights[item]);
-    enum descent_status status = probe_score(worker->probe, score);
+    struct descent_param *param = probe_params(worker, &count);
+    vector_write(param, count, course->track.weights[item]);
+    enum descent_status status = probe_score(worker, score);
     if (status == DESCENT_OK)
-        status = probe_sharpness(worker->probe, &sharpness);
+        status = probe_sharpness(worker, &sharpness);
     if (status != DESCENT_OK)
-        return descent_fail_in(status, "after step %lld", (long long)worker->course->track.step[item]);
+        return descent_fail_in(status, "after step %lld", (long long)course->track.step[item]);
     values[LARGEST] = sharpness.largest;
     values[SMALLEST] = sharpness.smallest;
     values[LOSS] = score[0].loss;
@@ -137,7 +122,7 @@ static enum descent_status measure(struct course *course, bool *done)
                                   .context = course,
                                   .begin = begin_worker,
                                   .measure = measure_point,
-                                  .end = end_worker};
+                                  .end = probe_end};
     printf(
         "path       %d points of the weights; the loss and the largest eigenvalue of its Hessian on %lld "
         "images\n",

@@ -128,6 +128,11 @@ void probe_free(struct probe *probe)
     free(probe);
 }
 
+void probe_end(void *probe)
+{
+    probe_free(probe);
+}
+
 struct descent_param *probe_params(struct probe *probe, int *count)
 {
     *count = probe->count;

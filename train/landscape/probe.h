@@ -24,6 +24,7 @@ struct probe;
 /* With the run's weights in it. A probe belongs to one thread at a time; several may share a run. */
 enum descent_status probe_new(const struct probe_options *options, struct probe **probe);
 void probe_free(struct probe *probe);
+void probe_end(void *probe); /* the same, for a survey */
 
 struct descent_param *probe_params(struct probe *probe, int *count);
 

@@ -135,7 +135,7 @@ static void work(void *context, int chunk, int thread)
     for (int64_t item; (item = claim(state)) >= 0;) {
         double *values = state->values + item * state->each;
         size_t bytes = (size_t)state->each * sizeof *values;
-        enum descent_status status = state->survey->measure(worker, item, values);
+        enum descent_status status = state->survey->measure(state->survey->context, worker, item, values);
         if (status == DESCENT_OK &&
             !write_at(state->file, values, bytes, (off_t)(NPY_HEADER + (size_t)item * bytes)))
             status = fail_file(state, "write");

@@ -20,7 +20,7 @@ struct survey {
     /* A thread's worker; each is used by one thread at a time, and begun by this one. */
     enum descent_status (*begin)(void *context, void **worker);
     /* Values, a function of `item` alone; none of them NaN. */
-    enum descent_status (*measure)(void *worker, int64_t item, double *values);
+    enum descent_status (*measure)(void *context, void *worker, int64_t item, double *values);
     void (*end)(void *worker); /* takes NULL */
 };
 

@@ -263,46 +263,31 @@ struct grid {
     const struct data_view *const *part;
 };
 
-struct grid_worker {
-    const struct grid *grid;
-    struct probe *probe;
-};
-
-static void end_worker(void *context)
-{
-    struct grid_worker *worker = context;
-    if (worker)
-        probe_free(worker->probe);
-    free(worker);
-}
-
-static enum descent_status begin_worker(void *context, void **out)
+static enum descent_status begin_worker(void *context, void **worker)
 {
     const struct grid *grid = context;
-    struct grid_worker *worker = calloc(1, sizeof *worker);
-    *out = worker;
-    if (!worker)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    worker->grid = grid;
-    return probe_new(&(struct probe_options){.run = &grid->visit->run[0],
-                                             .part = {grid->part[0], grid->part[1]},
-                                             .statistics = grid->visit->few},
-                     &worker->probe);
+    struct probe *probe;
+    enum descent_status status = probe_new(&(struct probe_options){.run = &grid->visit->run[0],
+                                                                   .part = {grid->part[0], grid->part[1]},
+                                                                   .statistics = grid->visit->few},
+                                           &probe);
+    *worker = probe;
+    return status;
 }
 
-static enum descent_status measure_point(void *context, int64_t item, double *values)
+static enum descent_status measure_point(void *context, void *worker, int64_t item, double *values)
 {
-    const struct grid_worker *worker = context;
-    const struct plane *planes = worker->grid->planes;
+    const struct grid *grid = context;
+    const struct plane *planes = grid->planes;
     int columns = planes[0].points[0], rows = planes[0].points[1], count;
     int64_t points = (int64_t)columns * rows;
     const struct plane *plane = &planes[item / points];
-    struct descent_param *param = probe_params(worker->probe, &count);
+    struct descent_param *param = probe_params(worker, &count);
     struct train_score score[PROBE_PARTS];
     plane_place(plane, plane_at(plane, 0, (int)(item % columns)),
                 plane_at(plane, 1, (int)(item % points / columns)), param, count);
-    enum descent_status status = probe_score(worker->probe, score);
-    for (int i = 0; i < PROBE_PARTS && worker->grid->part[i]; i++) {
+    enum descent_status status = probe_score(worker, score);
+    for (int i = 0; i < PROBE_PARTS && grid->part[i]; i++) {
         values[2 * i] = score[i].loss;
         values[2 * i + 1] = score[i].accuracy;
     }
@@ -353,7 +338,7 @@ enum descent_status visit_measure(const struct visit *visit, const struct plane 
                                   .context = &grid,
                                   .begin = begin_worker,
                                   .measure = measure_point,
-                                  .end = end_worker};
+                                  .end = probe_end};
     enum descent_status status = survey_run(&survey, values, done);
     if (status != DESCENT_OK || !*done)
         return status;
