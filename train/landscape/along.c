@@ -106,12 +106,7 @@ static void begin(struct script *script, const struct visit *visit, const struct
                   const struct plane *plane, const double *values)
 {
     char title[PATH_MAX + 128], x[80], y[80];
-    int points = visit->request->grid * visit->request->grid;
-    double least = INFINITY, most = 0;
-    for (int i = 0; i < points; i++) {
-        least = fmin(least, values[2 * i]);
-        most = isfinite(values[2 * i]) ? fmax(most, values[2 * i]) : most;
-    }
+    size_t points = (size_t)visit->request->grid * (size_t)visit->request->grid;
     snprintf(title, sizeof title,
              "the path of the weights of %s, and the loss (%.0f %% of its length is "
              "outside the plane)",
@@ -119,7 +114,7 @@ static void begin(struct script *script, const struct visit *visit, const struct
     snprintf(x, sizeof x, "first direction (%.1f %%)", 100 * paths->principal.share[0]);
     snprintf(y, sizeof y, "second direction (%.1f %%)", 100 * paths->principal.share[1]);
     script_begin(script, title, x, y, plane->low, plane->high);
-    script_log_scale(script, least, most);
+    script_log_scale(script, values, points, 2);
 }
 
 static enum descent_status draw(const struct visit *visit, const struct paths *paths,
@@ -154,10 +149,8 @@ static enum descent_status report(const struct visit *visit, const struct paths 
     if (status == DESCENT_OK && !visit->request->no_pictures)
         status = draw(visit, paths, plane, values, &drawn);
     if (status == DESCENT_OK)
-        printf("wrote %s: landscape.json, grid.npy, grid.csv, paths.csv%s\n", visit->out,
-               drawn                         ? "; trajectory and surface, .svg and .png"
-               : visit->request->no_pictures ? ""
-                                             : "; for pictures install gnuplot");
+        visit_print_files(visit, "grid.npy, grid.csv, paths.csv",
+                          drawn ? "; trajectory and surface, " : NULL);
     return status;
 }
 

@@ -97,16 +97,6 @@ static void report_center(const struct visit *visit, const double *values)
 
 /* ---- Pictures ---- */
 
-static void bounds(const double *values, size_t count, double *low, double *high)
-{
-    *low = INFINITY;
-    *high = 0;
-    for (size_t i = 0; i < count; i++) {
-        *low = fmin(*low, values[2 * i]);
-        *high = isfinite(values[2 * i]) ? fmax(*high, values[2 * i]) : *high;
-    }
-}
-
 static enum descent_status draw_plane(const struct visit *visit, int i, const double *values, bool *drawn)
 {
     const double low[2] = {-visit->request->span, -visit->request->span};
@@ -114,11 +104,10 @@ static enum descent_status draw_plane(const struct visit *visit, int i, const do
     size_t points = (size_t)visit->request->grid * (size_t)visit->request->grid;
     struct script script;
     char title[PATH_MAX + 128], name[32];
-    double least, most;
-    bounds(values + (size_t)i * 2 * points, points, &least, &most);
+    values += (size_t)i * 2 * points;
     snprintf(title, sizeof title, "loss around %s (%s)", visit->run[0].path, visit->run[0].model);
     script_begin(&script, title, "first direction", "second direction", low, high);
-    script_log_scale(&script, least, most);
+    script_log_scale(&script, values, points, 2);
     script_from_above(&script, "grid.csv", i, 3, 1);
     script_add(&script, ", \\\n  '+' using (0):(0):(0) every ::0::0 with points pt 2 lc rgb '#d55e00' "
                         "nocontour title 'the weights'\n");
@@ -128,7 +117,7 @@ static enum descent_status draw_plane(const struct visit *visit, int i, const do
     if (status != DESCENT_OK)
         return status;
     script_begin(&script, title, "first direction", "second direction", low, high);
-    script_log_scale(&script, least, most);
+    script_log_scale(&script, values, points, 2);
     script_in_3d(&script, "grid.csv", i, 3, 1);
     script_add(&script, "\n");
     snprintf(name, sizeof name, "surface-%d", i + 1);
@@ -147,10 +136,7 @@ static enum descent_status report(const struct visit *visit, const double *value
     if (status == DESCENT_OK)
         status = visit_record(visit);
     if (status == DESCENT_OK)
-        printf("wrote %s: landscape.json, grid.npy, grid.csv%s\n", visit->out,
-               drawn                         ? "; landscape-N and surface-N, .svg and .png"
-               : visit->request->no_pictures ? ""
-                                             : "; for pictures install gnuplot");
+        visit_print_files(visit, "grid.npy, grid.csv", drawn ? "; landscape-N and surface-N, " : NULL);
     return status;
 }
 

@@ -75,10 +75,7 @@ static enum descent_status report(const struct visit *visit, const double *value
     if (status == DESCENT_OK && !visit->request->no_pictures)
         status = draw(visit, &drawn);
     if (status == DESCENT_OK)
-        printf("wrote %s: landscape.json, grid.npy, grid.csv%s\n", visit->out,
-               drawn                         ? ", line.svg and .png"
-               : visit->request->no_pictures ? ""
-                                             : "; for pictures install gnuplot");
+        visit_print_files(visit, "grid.npy, grid.csv", drawn ? ", line" : NULL);
     return status;
 }
 

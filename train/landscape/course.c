@@ -103,10 +103,7 @@ static enum descent_status report(const struct course *course, const double *val
     if (status == DESCENT_OK && !visit->request->no_pictures)
         status = draw(visit, &drawn);
     if (status == DESCENT_OK)
-        printf("wrote %s: landscape.json, course.npy, course.csv%s\n", visit->out,
-               drawn                         ? ", course.svg and .png"
-               : visit->request->no_pictures ? ""
-                                             : "; for pictures install gnuplot");
+        visit_print_files(visit, "course.npy, course.csv", drawn ? ", course" : NULL);
     return status;
 }
 

@@ -44,11 +44,16 @@ static double next_round(double z, bool fine)
     return steps[i] * decade;
 }
 
-void script_log_scale(struct script *script, double low, double high)
+void script_log_scale(struct script *script, const double *values, size_t count, size_t stride)
 {
     enum { MOST = 40 };
-    double level[MOST];
+    double level[MOST], low = INFINITY, high = 0;
     int levels = 0;
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i * stride];
+        low = fmin(low, value);
+        high = isfinite(value) ? fmax(high, value) : high;
+    }
     low = fmax(low, 1e-6);
     high = fmin(fmax(high, 1.01 * low), 1e6 * low);
     for (double z = next_round(low, high < 30 * low); z < high && levels < MOST;

@@ -20,8 +20,9 @@ void script_add(struct script *script, const char *format, ...) __attribute__((f
 void script_begin(struct script *script, const char *title, const char *x, const char *y,
                   const double low[2], const double high[2]);
 
-/* h(z) = log10 z between low and high, with contours and labels at round values of z. */
-void script_log_scale(struct script *script, double low, double high);
+/* h(z) = log10 z between the lowest and the highest finite of `count` values, every `stride`-th from the
+ * first, with contours and labels at round values of z. */
+void script_log_scale(struct script *script, const double *values, size_t count, size_t stride);
 
 /* The head of a plot command: heat map and contours from above, or in three dimensions; the `index`-th grid
  * of the file, its column as the height, contours (the surface) from each `every`-th row and column.

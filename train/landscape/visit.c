@@ -211,6 +211,16 @@ enum descent_status visit_record(const struct visit *visit)
     return descent_json_write(visit_file(visit, "landscape.json", path), visit->record);
 }
 
+void visit_print_files(const struct visit *visit, const char *files, const char *pictures)
+{
+    printf("wrote %s: landscape.json, %s", visit->out, files);
+    if (pictures)
+        printf("%s.svg and .png", pictures);
+    else if (!visit->request->no_pictures)
+        printf("; for pictures install gnuplot");
+    putchar('\n');
+}
+
 static enum descent_status open_out(struct visit *visit, const char *kind)
 {
     snprintf(visit->out, sizeof visit->out, "%s", visit->request->out ? visit->request->out : "");

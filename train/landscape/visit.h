@@ -42,6 +42,10 @@ const char *visit_measure_name(const struct visit *visit);
 /* Writes landscape.json with what has been added to visit->record. */
 enum descent_status visit_record(const struct visit *visit);
 
+/* Says what was written besides landscape.json: files, and pictures up to their ".svg and .png", with what
+ * parts them from the files; NULL if none was drawn. */
+void visit_print_files(const struct visit *visit, const char *files, const char *pictures);
+
 /* Loss and accuracy on the grids of planes of equal grids: planes x rows (y) x columns (x) x values, where
  * values are loss and accuracy of each part (the second NULL: one). Kept in grid.npy and, with the columns
  * named, grid.csv. *values is malloc'ed, and NULL where it is not done. */
