@@ -2,7 +2,6 @@
 #include "train/reopen.h"
 
 #include "base/file.h"
-#include "models/models.h"
 #include "train/extension.h"
 
 #include <errno.h>
@@ -152,37 +151,10 @@ void reopened_close(struct reopened *run)
 
 /* ---- The network ---- */
 
-enum descent_status reopened_build(const struct reopened *run, struct reopened_network *network)
+enum descent_status reopened_build(const struct reopened *run, struct network *network)
 {
-    const struct data_info *data = data_describe(run->set);
-    *network = (struct reopened_network){.graph = nn_graph_new(1)};
-    if (!network->graph)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    network->input = nn_input(network->graph, data->channels, data->height, data->width);
-    network->output =
-        model_build(run->model, network->input, data->targets > 0 ? data->targets : data->classes);
-    if (!network->output) {
-        nn_graph_free(network->graph);
-        network->graph = NULL;
-        return descent_fail_in(DESCENT_BAD_ARGUMENT, "%s", run->path);
-    }
-    if (data->targets > 0) {
-        network->targets = nn_input(network->graph, data->targets, 1, 1);
-        network->loss = nn_mean_squared_error(network->output, network->targets);
-    } else {
-        network->labels = nn_labels(network->graph, data->classes);
-        network->loss = nn_softmax_cross_entropy(network->output, network->labels);
-    }
-    return DESCENT_OK;
-}
-
-void reopened_feed(const struct reopened_network *network, nn_plan *plan, const struct data_batch *batch)
-{
-    nn_feed(plan, network->input, batch->x);
-    if (network->labels)
-        nn_feed(plan, network->labels, batch->labels);
-    else
-        nn_feed(plan, network->targets, batch->targets);
+    enum descent_status status = network_build(run->model, data_describe(run->set), 1, network);
+    return status == DESCENT_OK ? status : descent_fail_in(status, "%s", run->path);
 }
 
 enum descent_status reopened_load(const struct reopened *run, nn_graph *graph)

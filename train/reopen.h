@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "data/data.h"
-#include "nn/nn.h"
+#include "train/network.h"
 
 #include <limits.h>
 
@@ -31,19 +31,8 @@ void reopened_close(struct reopened *run);
  * is not there; DESCENT_MISMATCH: it is another than the run's. Needed by reopened_build. */
 enum descent_status reopen_data(struct reopened *run, const char *data, struct descent_pool *pool);
 
-/* The run's network, built anew. */
-struct reopened_network {
-    nn_graph *graph;
-    nn_node *input, *output;
-    nn_node *labels, *targets; /* one of them, the other is NULL */
-    nn_node *loss;             /* the one that was trained, without label smoothing */
-};
-
-/* The caller frees network->graph. */
-enum descent_status reopened_build(const struct reopened *run, struct reopened_network *network);
-
-/* Feeds a plan of the network with a batch. */
-void reopened_feed(const struct reopened_network *network, nn_plan *plan, const struct data_batch *batch);
+/* The run's network, built anew: see network_build. */
+enum descent_status reopened_build(const struct reopened *run, struct network *network);
 
 /* Copies model.safetensors into the parameters and running statistics of a compiled graph. DESCENT_MISMATCH
  * names the first tensor that does not fit. */

@@ -2,10 +2,9 @@
 #include "train/run.h"
 
 #include "base/clock.h"
-#include "models/models.h"
+#include "train/network.h"
 #include "train/objective.h"
 #include "train/rundir.h"
-#include "train/tally.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,9 +24,7 @@ struct run {
     const struct data_set *set;
     struct data_view *train, *validation, *test; /* the last two: NULL if there is no such part */
     struct data_loader *train_loader, *validation_loader, *test_loader;
-    nn_graph *graph;
-    nn_node *input, *output;
-    nn_node *labels, *targets; /* targets: of mixed images, or numbers to predict, then without labels */
+    struct network network; /* with labels and targets both where images are mixed */
     nn_plan *train_plan, *eval_plan;
     struct optim *optim;
     struct objective *objective;      /* where the optimizer needs more than gradients, or NULL ... */
@@ -132,35 +129,31 @@ static enum descent_status freeze(struct run *run)
     const char *pattern = run->config->freeze;
     if (!pattern)
         return DESCENT_OK;
-    run->start.frozen = nn_freeze(run->graph, pattern);
+    run->start.frozen = nn_freeze(run->network.graph, pattern);
     if (run->start.frozen == 0)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--freeze %s: matches no parameter of model %s", pattern,
                             run->config->model);
     return DESCENT_OK;
 }
 
-/* Evaluation leaves label smoothing out, so that losses compare between runs. */
-static enum descent_status build_losses(struct run *run, nn_node **train_loss, nn_node **eval_loss)
+/* The loss of training where it is another than that of evaluation, so that losses compare between runs:
+ * with label smoothing, or on mixed images. */
+static enum descent_status build_train_loss(struct run *run, nn_node **loss)
 {
     const struct train_config *config = run->config;
-    const struct data_info *data = run->start.data;
+    struct network *network = &run->network;
     bool mixes = data_loader_mixes(run->train_loader);
-    if (data->targets > 0) {
-        if (config->label_smoothing > 0)
-            return descent_fail(DESCENT_BAD_ARGUMENT,
-                                "--label-smoothing %g: the targets of %s are numbers, not classes",
-                                config->label_smoothing, data->path);
-        run->targets = nn_input(run->graph, data->targets, 1, 1);
-        *train_loss = *eval_loss = nn_mean_squared_error(run->output, run->targets);
+    *loss = network->loss;
+    if (!network->labels && config->label_smoothing > 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--label-smoothing %g: the targets of %s are numbers, not classes",
+                            config->label_smoothing, network->data->path);
+    if (!network->labels || (!mixes && config->label_smoothing <= 0))
         return DESCENT_OK;
-    }
-    run->labels = nn_labels(run->graph, data->classes);
-    *train_loss = *eval_loss = nn_softmax_cross_entropy(run->output, run->labels);
     if (mixes)
-        run->targets = nn_input(run->graph, data->classes, 1, 1);
-    if (config->label_smoothing > 0 || mixes)
-        *train_loss = nn_softmax_cross_entropy(run->output, mixes ? run->targets : run->labels,
-                                               .label_smoothing = config->label_smoothing);
+        network->targets = nn_input(network->graph, network->data->classes, 1, 1);
+    *loss = nn_softmax_cross_entropy(network->output, mixes ? network->targets : network->labels,
+                                     .label_smoothing = config->label_smoothing);
     return DESCENT_OK;
 }
 
@@ -168,27 +161,22 @@ static enum descent_status build_losses(struct run *run, nn_node **train_loss, n
 static enum descent_status build_network(struct run *run)
 {
     const struct train_config *config = run->config;
-    const struct data_info *data = run->start.data;
-    run->graph = nn_graph_new(config->seed);
-    if (!run->graph)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    run->input = nn_input(run->graph, data->channels, data->height, data->width);
-    run->output = model_build(config->model, run->input, data->targets > 0 ? data->targets : data->classes);
-    if (!run->output)
-        return DESCENT_BAD_ARGUMENT;
-    for (struct nn_layer_info layer; nn_layer(run->graph, run->start.layers, &layer);)
-        run->start.layers++;
-    nn_node *train_loss = NULL, *eval_loss = NULL;
-    enum descent_status status = build_losses(run, &train_loss, &eval_loss);
+    struct network *network = &run->network;
+    nn_node *train_loss;
+    enum descent_status status = network_build(config->model, run->start.data, config->seed, network);
+    if (status != DESCENT_OK)
+        return status;
+    run->start.layers = network->layers;
+    status = build_train_loss(run, &train_loss);
     if (status == DESCENT_OK)
         status = freeze(run);
     if (status != DESCENT_OK)
         return status;
-    run->train_plan = nn_compile(run->graph, .output = run->output, .loss = train_loss,
+    run->train_plan = nn_compile(network->graph, .output = network->output, .loss = train_loss,
                                  .batch = run->start.micro_batch, .training = true, .pool = run->pool);
     if (!run->train_plan)
         return descent_fail_in(DESCENT_BAD_ARGUMENT, "model %s", config->model);
-    run->eval_plan = nn_compile(run->graph, .output = run->output, .loss = eval_loss,
+    run->eval_plan = nn_compile(network->graph, .output = network->output, .loss = network->loss,
                                 .batch = config->eval_batch, .pool = run->pool);
     if (!run->eval_plan)
         return descent_fail_in(DESCENT_OUT_OF_MEMORY, "model %s", config->model);
@@ -198,7 +186,7 @@ static enum descent_status build_network(struct run *run)
 static enum descent_status load_weights(struct run *run)
 {
     int count;
-    struct descent_param *param = nn_params(run->graph, &count);
+    struct descent_param *param = nn_params(run->network.graph, &count);
     for (int i = 0; i < count; i++)
         run->start.batch_statistics |= param[i].kind == DESCENT_BUFFER;
     if (!run->config->weights)
@@ -206,7 +194,7 @@ static enum descent_status load_weights(struct run *run)
     run->start.loaded = run->loaded = calloc((size_t)count + 1, sizeof *run->loaded);
     if (!run->loaded)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    enum descent_status status = nn_load(run->graph, run->config->weights, run->loaded);
+    enum descent_status status = nn_load(run->network.graph, run->config->weights, run->loaded);
     return status == DESCENT_OK ? status : descent_fail_in(status, "--weights");
 }
 
@@ -249,15 +237,6 @@ static enum descent_status set_schedule(struct run *run)
     return status;
 }
 
-static void feed(struct run *run, nn_plan *plan, const struct data_batch *batch)
-{
-    nn_feed(plan, run->input, batch->x);
-    if (run->labels)
-        nn_feed(plan, run->labels, batch->labels);
-    if (batch->targets)
-        nn_feed(plan, run->targets, batch->targets);
-}
-
 /* A pass of the current step for the objective. What a step of one pass was fed is still there. */
 static enum descent_status feed_again(void *context, int pass, int *n)
 {
@@ -275,16 +254,16 @@ static enum descent_status feed_again(void *context, int pass, int *n)
     *n = data_loader_next(run->again_loader, &batch);
     if (*n <= 0)
         return DESCENT_IO_ERROR;
-    feed(run, run->train_plan, &batch);
+    network_feed(&run->network, run->train_plan, &batch);
     return DESCENT_OK;
 }
 
 static enum descent_status set_objective(struct run *run)
 {
     const struct train_start *start = &run->start;
-    const struct objective_options options = {.graph = run->graph,
+    const struct objective_options options = {.graph = run->network.graph,
                                               .plan = run->train_plan,
-                                              .output = run->output,
+                                              .output = run->network.output,
                                               .loss = start->data->targets > 0 ? OBJECTIVE_SQUARED
                                                                                : OBJECTIVE_SOFTMAX,
                                               .batch = start->micro_batch,
@@ -307,7 +286,7 @@ static enum descent_status set_objective(struct run *run)
 static enum descent_status make_optimizer(struct run *run)
 {
     int count;
-    struct descent_param *param = nn_params(run->graph, &count);
+    struct descent_param *param = nn_params(run->network.graph, &count);
     run->optim = optim_new(run->config->optimizer, param, count);
     if (!run->optim)
         return DESCENT_BAD_ARGUMENT;
@@ -335,7 +314,7 @@ static enum descent_status set_up(struct run *run)
             return status;
     }
     run->start.config = run->config;
-    run->start.graph = run->graph;
+    run->start.graph = run->network.graph;
     run->start.optim = run->optim;
     run->start.train_bytes = nn_plan_bytes(run->train_plan);
     return rundir_create(&run->start, &run->rundir);
@@ -348,7 +327,7 @@ static void tear_down(struct run *run)
     objective_free(run->objective);
     nn_plan_free(run->eval_plan);
     nn_plan_free(run->train_plan);
-    nn_graph_free(run->graph);
+    nn_graph_free(run->network.graph);
     data_loader_free(run->validation_loader);
     data_loader_free(run->test_loader);
     data_loader_free(run->again_loader);
@@ -364,35 +343,21 @@ static void tear_down(struct run *run)
 
 /* ---- Passes ---- */
 
-/* The loader's next batch through a plan, added to the tally. *n: its samples, 0 at the end of the epoch.
- */
-static enum descent_status forward(struct run *run, nn_plan *plan, struct data_loader *loader,
-                                   struct tally *tally, int *n)
+/* The next training batch through the training plan, added to the tally. *n: its samples. */
+static enum descent_status forward(struct run *run, struct tally *tally, int *n)
 {
     struct data_batch batch;
-    *n = data_loader_next(loader, &batch);
-    if (*n <= 0)
-        return *n == 0 ? DESCENT_OK : DESCENT_IO_ERROR;
-    feed(run, plan, &batch);
-    enum descent_status status = nn_forward(plan, *n);
-    if (status != DESCENT_OK)
-        return status;
-    tally_add(tally, plan, run->output, &batch, *n, run->start.data);
-    return DESCENT_OK;
+    enum descent_status status =
+        network_forward(&run->network, run->train_plan, run->train_loader, &batch, n);
+    if (status == DESCENT_OK && *n > 0)
+        tally_add(tally, run->train_plan, &run->network, &batch, *n);
+    return status;
 }
 
 static enum descent_status evaluate(struct run *run, struct data_loader *loader, struct train_score *result)
 {
-    struct tally tally = {0};
-    enum descent_status status;
-    int n;
     run->result->test_reads += loader == run->test_loader;
-    data_loader_start(loader, 0);
-    do
-        status = forward(run, run->eval_plan, loader, &tally, &n);
-    while (status == DESCENT_OK && n > 0);
-    *result = tally_score(&tally);
-    return status;
+    return network_evaluate(&run->network, run->eval_plan, loader, result);
 }
 
 /* ---- Weights to evaluate with, where the optimizer has others than those it trains ---- */
@@ -401,7 +366,7 @@ static enum descent_status evaluate(struct run *run, struct data_loader *loader,
 static void copy_statistics(struct run *run, bool back)
 {
     int count;
-    struct descent_param *param = nn_params(run->graph, &count);
+    struct descent_param *param = nn_params(run->network.graph, &count);
     float *copy = run->statistics;
     for (int i = 0; i < count; i++)
         if (param[i].kind == DESCENT_BUFFER) {
@@ -416,7 +381,7 @@ static enum descent_status keep_statistics(struct run *run)
 {
     int count;
     size_t size = 0;
-    const struct descent_param *param = nn_params(run->graph, &count);
+    const struct descent_param *param = nn_params(run->network.graph, &count);
     for (int i = 0; i < count; i++)
         size += param[i].kind == DESCENT_BUFFER ? (size_t)param[i].size : 0;
     if (!run->statistics)
@@ -427,20 +392,14 @@ static enum descent_status keep_statistics(struct run *run)
     return DESCENT_OK;
 }
 
-/* Running statistics of the weights in place: means over a pass through the training set. Training then
- * goes on as if this had not been. */
+/* Running statistics of the weights in place, from the training set. Training then goes on as if this had
+ * not been. */
 static enum descent_status average_statistics(struct run *run)
 {
-    struct tally tally = {0};
-    enum descent_status status = DESCENT_OK;
-    int64_t pass = 0, position = data_loader_position(run->train_loader);
+    int64_t position = data_loader_position(run->train_loader);
     uint64_t step = nn_step(run->train_plan);
-    data_loader_start(run->train_loader, 0);
-    for (int n = 1; status == DESCENT_OK && n > 0;) {
-        nn_average_statistics(run->train_plan, ++pass);
-        status = forward(run, run->train_plan, run->train_loader, &tally, &n);
-    }
-    nn_average_statistics(run->train_plan, 0);
+    enum descent_status status =
+        network_average_statistics(&run->network, run->train_plan, run->train_loader);
     nn_set_step(run->train_plan, step);
     data_loader_start(run->train_loader, run->current.epoch - 1);
     return status == DESCENT_OK ? data_loader_seek(run->train_loader, position) : status;
@@ -471,7 +430,7 @@ static enum descent_status save_and_evaluate(struct run *run, bool save, struct 
         return DESCENT_OK;
     enum descent_status status = begin_evaluation(run);
     if (status == DESCENT_OK && save)
-        status = rundir_save_model(run->rundir, run->graph);
+        status = rundir_save_model(run->rundir, run->network.graph);
     if (status == DESCENT_OK && loader)
         status = evaluate(run, loader, result);
     end_evaluation(run);
@@ -528,7 +487,7 @@ static enum descent_status train_step(struct run *run, int64_t size, struct tall
         objective_begin(run->objective);
     while (status == DESCENT_OK && tally.samples < size) {
         int n;
-        status = forward(run, run->train_plan, run->train_loader, &tally, &n);
+        status = forward(run, &tally, &n);
         run->current.passes++;
         run->current.samples = n;
         step->loss = tally.loss / (double)tally.samples;

@@ -2,7 +2,6 @@
 #include "train/landscape/probe.h"
 
 #include "train/objective.h"
-#include "train/tally.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +11,7 @@ enum { TRAIN_BATCH = 128, EVAL_BATCH = 32 };
 
 struct probe {
     const struct reopened *run;
-    struct reopened_network network;
+    struct network network;
     nn_plan *eval_plan, *train_plan; /* the latter NULL where nothing needs it */
     struct data_loader *part[PROBE_PARTS], *statistics, *curvature;
     struct descent_param *param;
@@ -60,7 +59,7 @@ static enum descent_status feed_part(void *context, int pass, int *n)
     *n = data_loader_next(probe->curvature, &batch);
     if (*n <= 0)
         return DESCENT_IO_ERROR;
-    reopened_feed(&probe->network, probe->train_plan, &batch);
+    network_feed(&probe->network, probe->train_plan, &batch);
     return DESCENT_OK;
 }
 
@@ -151,60 +150,18 @@ bool probe_has_statistics(const struct probe *probe)
 
 /* ---- Measuring ---- */
 
-/* The loader's next batch; *n: its samples, 0 at the end. */
-static enum descent_status forward(struct probe *probe, nn_plan *plan, struct data_loader *loader,
-                                   struct data_batch *batch, int *n)
-{
-    *n = data_loader_next(loader, batch);
-    if (*n <= 0)
-        return *n == 0 ? DESCENT_OK : DESCENT_IO_ERROR;
-    reopened_feed(&probe->network, plan, batch);
-    return nn_forward(plan, *n);
-}
-
-static enum descent_status average_statistics(struct probe *probe)
-{
-    struct data_batch batch;
-    enum descent_status status = DESCENT_OK;
-    nn_set_step(probe->train_plan, 0);
-    data_loader_start(probe->statistics, 0);
-    for (int64_t pass = 1, n = 1; n > 0 && status == DESCENT_OK; pass++) {
-        int samples;
-        nn_average_statistics(probe->train_plan, pass);
-        status = forward(probe, probe->train_plan, probe->statistics, &batch, &samples);
-        n = samples;
-    }
-    nn_average_statistics(probe->train_plan, 0);
-    return status;
-}
-
-static enum descent_status score_part(struct probe *probe, struct data_loader *loader,
-                                      struct train_score *score)
-{
-    const struct data_info *data = data_describe(probe->run->set);
-    struct data_batch batch;
-    struct tally tally = {0};
-    int n;
-    data_loader_start(loader, 0);
-    for (;;) {
-        enum descent_status status = forward(probe, probe->eval_plan, loader, &batch, &n);
-        if (status != DESCENT_OK)
-            return status;
-        if (n == 0)
-            break;
-        tally_add(&tally, probe->eval_plan, probe->network.output, &batch, n, data);
-    }
-    *score = tally_score(&tally);
-    score->loss = isnan(score->loss) ? INFINITY : score->loss;
-    score->accuracy = isnan(score->accuracy) ? -INFINITY : score->accuracy;
-    return DESCENT_OK;
-}
-
 enum descent_status probe_score(struct probe *probe, struct train_score score[PROBE_PARTS])
 {
-    enum descent_status status = probe->has_statistics ? average_statistics(probe) : DESCENT_OK;
-    for (int i = 0; i < PROBE_PARTS && probe->part[i] && status == DESCENT_OK; i++)
-        status = score_part(probe, probe->part[i], &score[i]);
+    enum descent_status status = DESCENT_OK;
+    if (probe->has_statistics) {
+        nn_set_step(probe->train_plan, 0);
+        status = network_average_statistics(&probe->network, probe->train_plan, probe->statistics);
+    }
+    for (int i = 0; i < PROBE_PARTS && probe->part[i] && status == DESCENT_OK; i++) {
+        status = network_evaluate(&probe->network, probe->eval_plan, probe->part[i], &score[i]);
+        score[i].loss = isnan(score[i].loss) ? INFINITY : score[i].loss;
+        score[i].accuracy = isnan(score[i].accuracy) ? -INFINITY : score[i].accuracy;
+    }
     return status;
 }
 
