@@ -5,6 +5,7 @@
 #include "train/extension.h"
 #include "train/launch.h"
 #include "train/plot.h"
+#include "train/progress.h"
 #include "train/train_options.h"
 
 #include "base/file.h"
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { STEPS = 100, SKIP_FIRST = 10, SKIP_LAST = 5 };
 
@@ -68,10 +68,12 @@ static void stepped(void *context, const struct train_step *step)
     search->lowest = i == 0 ? search->smooth[i] : fmin(search->lowest, search->smooth[i]);
     search->exploded = search->smooth[i] > TOO_MUCH * search->lowest;
     search->count++;
-    if (search->live)
-        printf("\rstep %lld of %lld  lr %.1e  loss %.4f ", (long long)search->count,
-               (long long)search->steps, step->lr, step->loss);
-    fflush(stdout);
+    if (!search->live)
+        return;
+    char line[128];
+    snprintf(line, sizeof line, "step %lld of %lld  lr %.1e  loss %.4f ", (long long)search->count,
+             (long long)search->steps, step->lr, step->loss);
+    progress_rewrite(stdout, line);
 }
 
 static bool wants_stop(void *context)
@@ -150,7 +152,7 @@ static enum descent_status report(const struct search *search, const char *optim
     int64_t steepest, lowest;
     bool drawn = false;
     if (search->live)
-        printf("\r%60s\r", "");
+        progress_clear(stdout);
     if (!search->rate)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     enum descent_status status = write_csv(search);
@@ -193,7 +195,7 @@ static int find(struct train_config *config, bool quiet)
     char out[256];
     launch_out(config, "lr-find-", out, sizeof out);
 
-    struct search search = {.live = isatty(STDOUT_FILENO) && !quiet};
+    struct search search = {.live = progress_is_live(stdout) && !quiet};
     struct train_observer observer = {
         .context = &search, .started = started, .stepped = stepped, .wants_stop = wants_stop};
     struct train_result result;
