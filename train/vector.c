@@ -31,3 +31,11 @@ void vector_write(struct descent_param *param, int count, const float *vector)
         vector += param[i].size;
     }
 }
+
+double vector_dot(const float *a, const float *b, int64_t size)
+{
+    double sum = 0;
+    for (int64_t k = 0; k < size; k++)
+        sum += (double)a[k] * (double)b[k];
+    return sum;
+}

@@ -12,4 +12,7 @@ int64_t vector_size(const struct descent_param *param, int count);
 void vector_read(const struct descent_param *param, int count, float *vector);
 void vector_write(struct descent_param *param, int count, const float *vector);
 
+/* The sum of a_k b_k, in double precision. */
+double vector_dot(const float *a, const float *b, int64_t size);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/linalg.h"
 #include "base/random.h"
+#include "train/vector.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -34,10 +35,7 @@ void plane_place(const struct plane *plane, double x, double y, struct descent_p
 
 static double norm(const float *v, int64_t size)
 {
-    double sum = 0;
-    for (int64_t k = 0; k < size; k++)
-        sum += (double)v[k] * (double)v[k];
-    return sqrt(sum);
+    return sqrt(vector_dot(v, v, size));
 }
 
 void random_direction(const struct descent_param *param, int count, uint64_t seed, uint64_t which,

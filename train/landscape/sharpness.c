@@ -4,6 +4,7 @@
 #include "base/linalg.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "train/vector.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,14 +22,6 @@ struct search {
     float **in, **out;           /* a pointer for each parameter */
     double projected[MOST][MOST];
 };
-
-static double dot(const float *a, const float *b, int64_t size)
-{
-    double sum = 0;
-    for (int64_t k = 0; k < size; k++)
-        sum += (double)a[k] * (double)b[k];
-    return sum;
-}
 
 static void scale(float *v, double factor, int64_t size)
 {
@@ -58,12 +51,12 @@ static enum descent_status extend(struct search *s, int j, double *rest)
     enum descent_status status = multiply(s, s->basis[j], next);
     for (int round = 0; round < 2 && status == DESCENT_OK; round++)
         for (int i = 0; i <= j; i++) {
-            double part = dot(s->basis[i], next, s->size);
+            double part = vector_dot(s->basis[i], next, s->size);
             for (int64_t k = 0; k < s->size; k++)
                 next[k] -= (float)(part * (double)s->basis[i][k]);
             s->projected[i][j] += part;
         }
-    *rest = sqrt(dot(next, next, s->size));
+    *rest = sqrt(vector_dot(next, next, s->size));
     if (status == DESCENT_OK && !isfinite(*rest))
         status = descent_fail(DESCENT_DIVERGED, "the Hessian is not finite");
     if (*rest > 0)
@@ -99,7 +92,7 @@ static enum descent_status begin(struct search *s)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     for (int64_t k = 0; k < s->size; k++)
         s->basis[0][k] = (float)descent_random_normal(&random);
-    scale(s->basis[0], 1 / sqrt(dot(s->basis[0], s->basis[0], s->size)), s->size);
+    scale(s->basis[0], 1 / sqrt(vector_dot(s->basis[0], s->basis[0], s->size)), s->size);
     return DESCENT_OK;
 }
 
