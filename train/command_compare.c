@@ -8,6 +8,7 @@
 #include "train/compare/work.h"
 #include "train/extension.h"
 #include "train/launch.h"
+#include "train/network.h"
 #include "train/options.h"
 #include "train/progress.h"
 
@@ -443,15 +444,14 @@ static enum descent_status settle(struct plan *plan, struct descent_arena *arena
 /* Every entry on a network like the task's: what is wrong with a spec is said now, not in hours. */
 static enum descent_status try_entries(const struct plan *plan, int task, const struct data_info *data)
 {
-    nn_graph *graph = nn_graph_new(1);
-    if (!graph)
-        return out_of_memory();
-    nn_node *logits = model_build(
-        plan->task[task].model, nn_input(graph, data->channels, data->height, data->width), data->classes);
-    nn_plan *compiled = logits ? nn_compile(graph, .output = logits, .batch = 1) : NULL;
-    enum descent_status status = compiled ? DESCENT_OK : DESCENT_BAD_ARGUMENT;
+    struct network network;
+    enum descent_status status = network_build(plan->task[task].model, data, 1, &network);
+    if (status != DESCENT_OK)
+        return status;
+    nn_plan *compiled = nn_compile(network.graph, .output = network.output, .batch = 1);
+    status = compiled ? DESCENT_OK : DESCENT_BAD_ARGUMENT;
     int count;
-    struct descent_param *params = nn_params(graph, &count);
+    struct descent_param *params = nn_params(network.graph, &count);
     for (int i = 0; i < plan->entry_count && status == DESCENT_OK; i++) {
         struct optim *optim = optim_new(plan->entry[i].spec, params, count);
         status = optim ? optim_schedule(optim, plan->schedule, 100, 20) : DESCENT_BAD_ARGUMENT;
@@ -463,7 +463,7 @@ static enum descent_status try_entries(const struct plan *plan, int task, const 
         optim_free(optim);
     }
     nn_plan_free(compiled);
-    nn_graph_free(graph);
+    nn_graph_free(network.graph);
     return status;
 }
 
@@ -499,7 +499,7 @@ static void close_data(const struct plan *plan, struct data_set *sets[PLAN_TASKS
 /* ---- Meanwhile ---- */
 
 struct display {
-    bool live, quiet;
+    bool live;
     double shown;
 };
 
