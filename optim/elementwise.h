@@ -27,18 +27,32 @@ struct optim_scalars {
     descent_real lr, grad_scale, l2, shrink, k[OPTIM_CONSTANTS];
 };
 
+/* The slots of a range of elements, a name each: GCC forgets `restrict` where pointers are kept in an
+ * array, or where a function inlined into the loop says it anew, and then checks in every round whether two
+ * of them meet. So only what contains the loop says it, and what is inlined there takes ordinary pointers.
+ */
+#define OPTIM_SLOT_PARAMETERS(restrict)                                                                    \
+    descent_real *restrict s0, descent_real *restrict s1, descent_real *restrict s2,                       \
+        descent_real *restrict s3, descent_real *restrict s4, descent_real *restrict s5
+#define OPTIM_SLOT_ARGUMENTS s0, s1, s2, s3, s4, s5
+#define OPTIM_EACH_SLOT(X)   X(0, s0) X(1, s1) X(2, s2) X(3, s3) X(4, s4) X(5, s5)
+#define OPTIM_READ(j, slot)                                                                                \
+    if (slots > (j))                                                                                       \
+        e.s[j] = (slot)[i];
+#define OPTIM_WRITE(j, slot)                                                                               \
+    if (slots > (j))                                                                                       \
+        (slot)[i] = e.s[j];
+
 /* The i-th element: updates it and returns its change. */
 OPTIM_INLINE descent_real optim_advance(descent_real *value, const descent_real *grad,
-                                        descent_real *const *slot, int64_t i,
+                                        OPTIM_SLOT_PARAMETERS(), int64_t i,
                                         const struct optim_scalars *scalars, int slots, optim_rule *rule)
 {
     descent_real old = value[i];
     struct optim_element e = {.x = old, .g = scalars->grad_scale * grad[i] + scalars->l2 * old};
-    for (int j = 0; j < slots; j++)
-        e.s[j] = slot[j][i];
+    OPTIM_EACH_SLOT(OPTIM_READ)
     descent_real d = rule(scalars->k, &e);
-    for (int j = 0; j < slots; j++)
-        slot[j][i] = e.s[j];
+    OPTIM_EACH_SLOT(OPTIM_WRITE)
     value[i] = old - (scalars->lr * d + scalars->shrink * old);
     return value[i] - old;
 }
@@ -53,33 +67,33 @@ struct optim_squares {
 };
 
 /* n elements; sums the squares of their gradients if `look`, and of their changes if `measure` besides,
- * else 0. `restrict` holds for parameters only, hence so many of them. */
-OPTIM_INLINE struct optim_squares
-optim_range(int64_t n, descent_real *restrict value, const descent_real *restrict grad,
-            descent_real *restrict s0, descent_real *restrict s1, descent_real *restrict s2,
-            descent_real *restrict s3, descent_real *restrict s4, descent_real *restrict s5,
-            const struct optim_scalars *scalars, int slots, optim_rule *rule, bool look, bool measure)
+ * else 0. */
+OPTIM_INLINE struct optim_squares optim_range(int64_t n, descent_real *restrict value,
+                                              const descent_real *restrict grad,
+                                              OPTIM_SLOT_PARAMETERS(restrict),
+                                              const struct optim_scalars *scalars, int slots,
+                                              optim_rule *rule, bool look, bool measure)
 {
-    descent_real *const slot[OPTIM_SLOTS] = {s0, s1, s2, s3, s4, s5};
     double gradients[OPTIM_LANES] = {0}, changes[OPTIM_LANES] = {0};
     struct optim_squares sum = {0, 0};
     int64_t i = 0;
     if (!look) {
         for (; i < n; i++)
-            optim_advance(value, grad, slot, i, scalars, slots, rule);
+            optim_advance(value, grad, OPTIM_SLOT_ARGUMENTS, i, scalars, slots, rule);
         return sum;
     }
     for (; i + OPTIM_LANES <= n; i += OPTIM_LANES)
         for (int j = 0; j < OPTIM_LANES; j++) {
             double gradient = (double)grad[i + j];
-            double change = (double)optim_advance(value, grad, slot, i + j, scalars, slots, rule);
+            double change =
+                (double)optim_advance(value, grad, OPTIM_SLOT_ARGUMENTS, i + j, scalars, slots, rule);
             gradients[j] += gradient * gradient;
             if (measure)
                 changes[j] += change * change;
         }
     for (; i < n; i++) {
         double gradient = (double)grad[i];
-        double change = (double)optim_advance(value, grad, slot, i, scalars, slots, rule);
+        double change = (double)optim_advance(value, grad, OPTIM_SLOT_ARGUMENTS, i, scalars, slots, rule);
         sum.gradient += gradient * gradient;
         sum.change += change * change;
     }
@@ -134,37 +148,32 @@ typedef void optim_terms(const descent_real *k, struct optim_element *e, double 
 
 /* The i-th element's terms, added to lane[0 .. sums - 1][j]. */
 OPTIM_INLINE void optim_add_terms(const descent_real *value, const descent_real *grad,
-                                  descent_real *const *slot, int64_t i, const struct optim_scalars *scalars,
+                                  OPTIM_SLOT_PARAMETERS(), int64_t i, const struct optim_scalars *scalars,
                                   int slots, int sums, optim_terms *terms,
                                   double lane[OPTIM_SUMS][OPTIM_LANES], int j)
 {
     double term[OPTIM_SUMS];
     struct optim_element e = {.x = value[i], .g = scalars->grad_scale * grad[i] + scalars->l2 * value[i]};
-    for (int l = 0; l < slots; l++)
-        e.s[l] = slot[l][i];
+    OPTIM_EACH_SLOT(OPTIM_READ)
     terms(scalars->k, &e, term);
-    for (int l = 0; l < slots; l++)
-        slot[l][i] = e.s[l];
+    OPTIM_EACH_SLOT(OPTIM_WRITE)
     for (int l = 0; l < sums; l++)
         lane[l][j] += term[l];
 }
 
 /* n elements; their sums, of which there are `sums`, into `sum`. */
 OPTIM_INLINE void optim_sum_range(int64_t n, const descent_real *restrict value,
-                                  const descent_real *restrict grad, descent_real *restrict s0,
-                                  descent_real *restrict s1, descent_real *restrict s2,
-                                  descent_real *restrict s3, descent_real *restrict s4,
-                                  descent_real *restrict s5, const struct optim_scalars *scalars, int slots,
-                                  int sums, optim_terms *terms, double *sum)
+                                  const descent_real *restrict grad, OPTIM_SLOT_PARAMETERS(restrict),
+                                  const struct optim_scalars *scalars, int slots, int sums,
+                                  optim_terms *terms, double *sum)
 {
-    descent_real *const slot[OPTIM_SLOTS] = {s0, s1, s2, s3, s4, s5};
     double lane[OPTIM_SUMS][OPTIM_LANES] = {{0}};
     int64_t i = 0;
     for (; i + OPTIM_LANES <= n; i += OPTIM_LANES)
         for (int j = 0; j < OPTIM_LANES; j++)
-            optim_add_terms(value, grad, slot, i + j, scalars, slots, sums, terms, lane, j);
+            optim_add_terms(value, grad, OPTIM_SLOT_ARGUMENTS, i + j, scalars, slots, sums, terms, lane, j);
     for (; i < n; i++)
-        optim_add_terms(value, grad, slot, i, scalars, slots, sums, terms, lane, 0);
+        optim_add_terms(value, grad, OPTIM_SLOT_ARGUMENTS, i, scalars, slots, sums, terms, lane, 0);
     for (int l = 0; l < sums; l++) {
         sum[l] = 0;
         for (int j = 0; j < OPTIM_LANES; j++)
