@@ -614,7 +614,8 @@ static enum descent_status make_report(const char *out, bool quiet)
     char sentence[1024];
     enum descent_status status = compare_report(out, sentence, sizeof sentence);
     if (status == DESCENT_OK && !quiet)
-        printf("%s\n\nreport     %s/report/report.html\n", sentence, out);
+        printf("%s\n\nreport     %s/report/report.html\nsummary    %s/report/summary.md\n", sentence, out,
+               out);
     return status;
 }
 

@@ -161,9 +161,9 @@ static void the_page_stands_alone_and_escapes_what_it_was_given(void **state)
 static void tables_depend_on_no_clock_but_the_measured_ones(void **state)
 {
     (void)state;
-    static const char *const names[] = {"leaderboard.csv", "overall.csv", "targets.csv",
-                                        "tuning.csv",      "checks.csv",  "finals.csv",
-                                        "trials.csv",      "curves.csv",  "comparison.json"};
+    static const char *const names[] = {"leaderboard.csv", "overall.csv", "targets.csv", "tuning.csv",
+                                        "checks.csv",      "finals.csv",  "trials.csv",  "curves.csv",
+                                        "comparison.json", "summary.md"};
     struct plan plan = base;
     const char *quick = scratch_path("quick"), *slow = scratch_path("slow");
     make_comparison(&plan, quick, make_four);
@@ -186,6 +186,27 @@ static void tables_depend_on_no_clock_but_the_measured_ones(void **state)
     assert_non_null(strstr(a, "tuned,made-curve,\"<b>\"\"bold\"\"</b> & 'x'\",10.0,"));
     free(a);
     free(b);
+}
+
+static void the_summary_says_in_markdown_what_the_page_says(void **state)
+{
+    (void)state;
+    struct plan plan = base;
+    plan.entry[2].label = "a|b`*";
+    const char *out = scratch_path("summary");
+    make_comparison(&plan, out, make_four);
+    make_report(out);
+    char *summary = read_text(out, "summary.md"), text[1024];
+    const char *first = sentence(out, 1, text);
+    assert_non_null(strstr(summary, "# Comparison of optimizers\n"));
+    assert_non_null(strstr(summary, strstr(first, "x sooner than adamw")));
+    assert_non_null(
+        strstr(summary, "\n| &lt;b&gt;\"bold\"&lt;/b&gt; &amp; 'x' | 0.50 (0.50–0.50) | sooner |"));
+    assert_non_null(strstr(summary, "\n| a\\|b\\`\\* | 1.00 (1.00–1.00) | not distinguishable |"));
+    assert_non_null(strstr(summary, "](figures/curves-tuned-1.svg)"));
+    assert_non_null(strstr(summary, "* *test set*: read 48 times"));
+    assert_null(strstr(summary, "CPU"));
+    free(summary);
 }
 
 static void an_unfinished_comparison_has_a_report_that_says_so(void **state)
@@ -240,6 +261,7 @@ int main(void)
         cmocka_unit_test(the_first_sentence_says_what_the_intervals_say),
         cmocka_unit_test(the_page_stands_alone_and_escapes_what_it_was_given),
         cmocka_unit_test(tables_depend_on_no_clock_but_the_measured_ones),
+        cmocka_unit_test(the_summary_says_in_markdown_what_the_page_says),
         cmocka_unit_test(an_unfinished_comparison_has_a_report_that_says_so),
         cmocka_unit_test(several_tasks_have_ranks_and_say_when_all_are_a_tie),
         cmocka_unit_test(without_gnuplot_the_tables_remain_and_the_page_says_how_to_get_pictures),

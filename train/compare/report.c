@@ -1,16 +1,17 @@
-/* The report of a comparison as one page of HTML; see report.h. It has no scripts, loads nothing, and says
- * nothing in color alone. */
+/* The report of a comparison; see report.h. The page of HTML has no scripts, loads nothing, and says
+ * nothing in color alone. The summary is the same in Markdown, less what was measured by a clock and most
+ * pictures. */
 #include "train/compare/report.h"
 
 #include "base/file.h"
 #include "base/json.h"
+#include "train/compare/document.h"
 #include "train/compare/figures.h"
 #include "train/compare/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 enum { TEXT = 1024, LARGEST_PICTURE = 16 << 20 };
 
 struct page {
-    FILE *html;
+    struct document document;
     const struct comparison *comparison;
     char figures[PLAN_PATH]; /* directory */
     bool pictures;
@@ -130,58 +131,21 @@ const char *comparison_sentence(const struct comparison *comparison, int league,
     return text;
 }
 
-/* ---- HTML ---- */
+/* ---- Parts of both documents ---- */
 
-/* Text that a user or a file chose. */
-static void put_text(const struct page *page, const char *text)
+static bool is_html(const struct page *page)
 {
-    for (; *text; text++)
-        switch (*text) {
-        case '<':
-            fputs("&lt;", page->html);
-            break;
-        case '>':
-            fputs("&gt;", page->html);
-            break;
-        case '&':
-            fputs("&amp;", page->html);
-            break;
-        case '"':
-            fputs("&quot;", page->html);
-            break;
-        default:
-            putc(*text, page->html);
-        }
+    return page->document.syntax == DOCUMENT_HTML;
 }
 
-static void put(const struct page *page, const char *html)
+static void put_html(const struct page *page, const char *html)
 {
-    fputs(html, page->html);
+    document_raw(&page->document, DOCUMENT_HTML, html);
 }
-
-/* Formatted, then escaped; between two tags. */
-__attribute__((format(printf, 4, 5))) static void put_tagged(const struct page *page, const char *begin,
-                                                             const char *end, const char *format, ...)
-{
-    char text[2 * TEXT];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    put(page, begin);
-    put_text(page, text);
-    put(page, end);
-}
-
-#define put_format(page, ...)      put_tagged(page, "", "", __VA_ARGS__)
-#define put_format_cell(page, ...) put_tagged(page, "<td>", "</td>", __VA_ARGS__)
-#define put_caveat(page, ...)      put_tagged(page, "<li>", "</li>\n", __VA_ARGS__)
 
 static void put_cell(const struct page *page, const char *text)
 {
-    put(page, "<td>");
-    put_text(page, text);
-    put(page, "</td>");
+    document_cell(&page->document, NULL, "%s", text);
 }
 
 /* A number in so many digits after the point; missed targets and unknown values in words. */
@@ -197,50 +161,44 @@ static void put_percent(const struct page *page, double share)
     put_number(page, 100 * share, 2);
 }
 
-static void put_head(const struct page *page, const char *const *titles, int count)
-{
-    put(page, "<div class=\"wide\"><table><thead><tr>");
-    for (int i = 0; i < count; i++) {
-        put(page, "<th>");
-        put_text(page, titles[i]);
-        put(page, "</th>");
-    }
-    put(page, "</tr></thead><tbody>\n");
-}
-
 #define PUT_HEAD(page, ...)                                                                                \
-    put_head(page, (const char *const[]){__VA_ARGS__},                                                     \
-             (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)))
+    document_begin_table(&(page)->document, (const char *const[]){__VA_ARGS__},                            \
+                         (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)))
 
-static void end_table(const struct page *page)
+static void begin_row_of(const struct page *page, int entry)
 {
-    put(page, "</tbody></table></div>\n");
+    bool reference = entry == page->comparison->plan.reference;
+    document_begin_row(&page->document, reference ? "reference" : NULL);
 }
 
-/* The picture's SVG, inline; nothing where there is none. */
+/* The picture: its SVG, inline, or the file's name; nothing where there is none. */
 static void put_figure(const struct page *page, enum figure figure, int league, int task, int entry,
                        const char *caption)
 {
     char path[PLAN_PATH + 80], name[64], *text;
     size_t size;
     snprintf(path, sizeof path, "%s/%s.svg", page->figures, figure_name(figure, league, task, entry, name));
-    if (access(path, R_OK) != 0 || descent_file_read(path, LARGEST_PICTURE, &text, &size) != DESCENT_OK)
+    if (access(path, R_OK) != 0)
+        return;
+    if (!is_html(page)) {
+        fprintf(page->document.file, "![%s](figures/%s.svg)\n\n", caption, name);
+        return;
+    }
+    if (descent_file_read(path, LARGEST_PICTURE, &text, &size) != DESCENT_OK)
         return;
     const char *svg = strstr(text, "<svg");
     if (svg) {
-        put(page, "<figure>");
-        put(page, svg);
+        put_html(page, "<figure>");
+        put_html(page, svg);
         if (*caption) {
-            put(page, "<figcaption>");
-            put_text(page, caption);
-            put(page, "</figcaption>");
+            put_html(page, "<figcaption>");
+            document_text(&page->document, caption);
+            put_html(page, "</figcaption>");
         }
-        put(page, "</figure>\n");
+        put_html(page, "</figure>\n");
     }
     free(text);
 }
-
-/* ---- Parts of the page ---- */
 
 static const char style[] =
     "<style>\n"
@@ -276,88 +234,73 @@ static void put_top(const struct page *page)
     const struct comparison *comparison = page->comparison;
     const struct plan *plan = &comparison->plan;
     char text[2 * TEXT];
-    put(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-              "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
-              "<title>Comparison of optimizers</title>\n");
-    put(page, style);
-    put(page, "</head><body>\n<h1>Comparison of optimizers</h1>\n");
+    put_html(page, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+                   "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+                   "<title>Comparison of optimizers</title>\n");
+    put_html(page, style);
+    put_html(page, "</head><body>\n");
+    document_heading(&page->document, 1, "Comparison of optimizers");
     for (int t = 0; t < plan->task_count; t++)
         for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
-            if (comparison->task[t].result[league]) {
-                put(page, "<p class=\"lead\">");
-                put_text(page, comparison_sentence(comparison, league, t, text, sizeof text));
-                put(page, "</p>\n");
-            }
-    if (comparison->finished < comparison->runs) {
-        put(page, "<p class=\"warn\"><b>Unfinished:</b> ");
-        put_format(page,
-                   "%d of %d runs are done. What follows is what they say so far; targets and verdicts "
-                   "may still change.",
-                   comparison->finished, comparison->runs);
-        put(page, "</p>\n");
-    }
+            if (comparison->task[t].result[league])
+                document_paragraph(&page->document, "lead", "%s",
+                                   comparison_sentence(comparison, league, t, text, sizeof text));
+    if (comparison->finished < comparison->runs)
+        document_paragraph(
+            &page->document, "warn",
+            "Unfinished: %d of %d runs are done. What follows is what they say so far; targets "
+            "and verdicts may still change.",
+            comparison->finished, comparison->runs);
     if (!page->pictures)
-        put(page, "<p class=\"warn\">There are no pictures: gnuplot was not found. Install it and run "
-                  "<code>train compare report</code> on this directory again, or run the scripts in "
-                  "<code>report/figures</code> by hand.</p>\n");
+        put_html(page, "<p class=\"warn\">There are no pictures: gnuplot was not found. Install it and run "
+                       "<code>train compare report</code> on this directory again, or run the scripts in "
+                       "<code>report/figures</code> by hand.</p>\n");
 }
 
-static void put_fact(const struct page *page, const char *name, const char *value)
+static void put_targets(const struct page *page, int t)
 {
-    put(page, "<dt>");
-    put_text(page, name);
-    put(page, "</dt><dd>");
-    put_text(page, value);
-    put(page, "</dd>\n");
+    const struct plan *plan = &page->comparison->plan;
+    const struct comparison_task *task = &page->comparison->task[t];
+    if (!isfinite(task->target[0]))
+        return;
+    document_fact(
+        &page->document, "targets",
+        "%.2f, %.2f and %.2f %% validation accuracy: where the median run of %s%s was after 25, 50 and "
+        "100 %% of its budget. Verdicts are about the second.%s%s%s",
+        100 * task->target[0], 100 * task->target[1], 100 * task->target[2],
+        plan->leagues & PLAN_TUNED ? "tuned " : "", plan->entry[task->setter].label,
+        plan->task_count > 1 ? " (" : "", plan->task_count > 1 ? plan->task[t].name : "",
+        plan->task_count > 1 ? ")" : "");
 }
 
 static void put_facts(const struct page *page)
 {
-    const struct comparison *comparison = page->comparison;
-    const struct plan *plan = &comparison->plan;
-    char text[TEXT];
-    put(page, "<h2>What was compared</h2>\n<dl>\n");
-    for (int t = 0; t < plan->task_count; t++) {
-        snprintf(text, sizeof text, "%s, model %s, %d epoch%s", plan->task[t].data, plan->task[t].model,
-                 plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s");
-        put_fact(page, "task", text);
-    }
-    snprintf(text, sizeof text, "%d, against %s", plan->entry_count, plan->entry[plan->reference].label);
-    put_fact(page, "optimizers", text);
-    if (plan->leagues & PLAN_TUNED) {
-        snprintf(text, sizeof text,
-                 "%d trials each, scrambled Sobol points in the published search space, chosen by "
-                 "validation accuracy",
-                 plan->budget);
-        put_fact(page, "tuning", text);
-    }
-    snprintf(text, sizeof text, "%d, paired: the same initial weights and batches for all optimizers",
-             plan->seeds);
-    put_fact(page, "seeds", text);
-    snprintf(text, sizeof text,
-             "batches of %d, schedule %s%s%s, validation part %.0f %% of the training set", plan->batch,
-             plan->schedule, plan->augment ? ", augmented by " : "", plan->augment ? plan->augment : "",
-             100 * plan->validation);
-    put_fact(page, "training", text);
-    snprintf(text, sizeof text,
-             "read %d times: once by each final run that did not diverge, by nothing else",
-             comparison->test_reads);
-    put_fact(page, "test set", text);
-    for (int t = 0; t < plan->task_count; t++) {
-        const struct comparison_task *task = &comparison->task[t];
-        snprintf(
-            text, sizeof text,
-            "%.2f, %.2f and %.2f %% validation accuracy: where the median run of %s%s was after 25, 50 and "
-            "100 %% of its budget. Verdicts are about the second.",
-            100 * task->target[0], 100 * task->target[1], 100 * task->target[2],
-            plan->leagues & PLAN_TUNED ? "tuned " : "", plan->entry[task->setter].label);
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s%s",
-                 plan->task_count > 1 ? " (" : "", plan->task_count > 1 ? plan->task[t].name : "",
-                 plan->task_count > 1 ? ")" : "");
-        if (isfinite(task->target[0]))
-            put_fact(page, "targets", text);
-    }
-    put(page, "</dl>\n");
+    const struct document *document = &page->document;
+    const struct plan *plan = &page->comparison->plan;
+    document_heading(document, 2, "What was compared");
+    document_begin_facts(document);
+    for (int t = 0; t < plan->task_count; t++)
+        document_fact(document, "task", "%s, model %s, %d epoch%s", plan->task[t].data, plan->task[t].model,
+                      plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s");
+    document_fact(document, "optimizers", "%d, against %s", plan->entry_count,
+                  plan->entry[plan->reference].label);
+    if (plan->leagues & PLAN_TUNED)
+        document_fact(document, "tuning",
+                      "%d trials each, scrambled Sobol points in the published search space, chosen by "
+                      "validation accuracy",
+                      plan->budget);
+    document_fact(document, "seeds", "%d, paired: the same initial weights and batches for all optimizers",
+                  plan->seeds);
+    document_fact(document, "training",
+                  "batches of %d, schedule %s%s%s, validation part %.0f %% of the training set",
+                  plan->batch, plan->schedule, plan->augment ? ", augmented by " : "",
+                  plan->augment ? plan->augment : "", 100 * plan->validation);
+    document_fact(document, "test set",
+                  "read %d times: once by each final run that did not diverge, by nothing else",
+                  page->comparison->test_reads);
+    for (int t = 0; t < plan->task_count; t++)
+        put_targets(page, t);
+    document_end_facts(document);
 }
 
 static void put_ratio(const struct page *page, const struct comparison_effect *effect)
@@ -380,19 +323,13 @@ static void put_verdict(const struct page *page, const struct comparison_effect 
 {
     static const char *const classes[] = {
         [NOT_DISTINGUISHABLE] = "text", [SOONER] = "text sooner", [LATER] = "text later"};
-    put(page, "<td class=\"");
-    put(page, classes[effect->verdict]);
-    put(page, "\">");
-    if (reference)
-        put(page, "reference");
-    else if (effect->pairs > 0 && effect->verdict == NOT_DISTINGUISHABLE)
-        put_format(page,
-                   effect->pairs < page->comparison->plan.seeds ? "not distinguishable (%d seeds)"
-                                                                : "not distinguishable",
-                   effect->pairs);
-    else if (effect->pairs > 0)
-        put_text(page, comparison_verdict_text(effect->verdict));
-    put(page, "</td>");
+    const char *class = classes[effect->verdict];
+    if (reference || effect->pairs == 0)
+        document_cell(&page->document, class, "%s", reference ? "reference" : "");
+    else if (effect->verdict == NOT_DISTINGUISHABLE && effect->pairs < page->comparison->plan.seeds)
+        document_cell(&page->document, class, "not distinguishable (%d seeds)", effect->pairs);
+    else
+        document_cell(&page->document, class, "%s", comparison_verdict_text(effect->verdict));
 }
 
 static void put_leader(const struct page *page, int league, int t, int e)
@@ -402,7 +339,7 @@ static void put_leader(const struct page *page, int league, int t, int e)
     const struct comparison_effect *steps = &result->steps[COMPARISON_PRIMARY];
     const struct comparison_summary *time = result->time[COMPARISON_PRIMARY];
     char text[96];
-    put(page, e == plan->reference ? "<tr class=\"reference\">" : "<tr>");
+    begin_row_of(page, e);
     put_cell(page, plan->entry[e].label);
     put_ratio(page, steps);
     put_verdict(page, steps, e == plan->reference);
@@ -411,31 +348,34 @@ static void put_leader(const struct page *page, int league, int t, int e)
     else
         put_number(page, steps->p, 3);
     put_number(page, time[CLOCK_STEPS].median, 0);
-    put_format_cell(page, "%d of %d", result->reached[COMPARISON_PRIMARY], result->done + result->diverged);
+    document_cell(&page->document, NULL, "%d of %d", result->reached[COMPARISON_PRIMARY],
+                  result->done + result->diverged);
     snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", 100 * result->test.interquartile_mean,
              100 * result->test.interval.low, 100 * result->test.interval.high);
     put_cell(page, result->test.count ? text : "–");
-    put_percent(page, result->test.median);
-    put_percent(page, result->validation.median);
-    put_number(page, time[CLOCK_EPOCHS].median, 2);
-    put_number(page, time[CLOCK_GRADIENTS].median, 0);
-    put_ratio(page, &result->seconds[COMPARISON_PRIMARY]);
-    put_number(page, time[CLOCK_SECONDS].median, 1);
-    put_number(page, result->step_milliseconds, 2);
-    put_number(page, result->state_bytes_per_parameter, 1);
-    put_format_cell(page, "%d", result->diverged);
-    put(page, "</tr>\n");
+    if (is_html(page)) {
+        put_percent(page, result->test.median);
+        put_percent(page, result->validation.median);
+        put_number(page, time[CLOCK_EPOCHS].median, 2);
+        put_number(page, time[CLOCK_GRADIENTS].median, 0);
+        put_ratio(page, &result->seconds[COMPARISON_PRIMARY]);
+        put_number(page, time[CLOCK_SECONDS].median, 1);
+        put_number(page, result->step_milliseconds, 2);
+        put_number(page, result->state_bytes_per_parameter, 1);
+        document_cell(&page->document, NULL, "%d", result->diverged);
+    }
+    document_end_row(&page->document);
 }
 
 static void put_other_targets(const struct page *page, int league, int t, const int *order)
 {
     const struct plan *plan = &page->comparison->plan;
-    put(page, "<details open><summary>The other two targets</summary>\n");
+    put_html(page, "<details open><summary>The other two targets</summary>\n");
     PUT_HEAD(page, "optimizer", "25 %: steps", "ratio (95 % interval)", "verdict", "reached",
              "100 %: steps", "ratio (95 % interval)", "verdict", "reached");
     for (int i = 0; i < plan->entry_count; i++) {
         const struct comparison_result *result = &page->comparison->task[t].result[league][order[i]];
-        put(page, order[i] == plan->reference ? "<tr class=\"reference\">" : "<tr>");
+        begin_row_of(page, order[i]);
         put_cell(page, plan->entry[order[i]].label);
         for (int k = 0; k < COMPARISON_TARGETS; k++) {
             if (k == COMPARISON_PRIMARY)
@@ -443,12 +383,13 @@ static void put_other_targets(const struct page *page, int league, int t, const 
             put_number(page, result->time[k][CLOCK_STEPS].median, 0);
             put_ratio(page, &result->steps[k]);
             put_verdict(page, &result->steps[k], order[i] == plan->reference);
-            put_format_cell(page, "%d of %d", result->reached[k], result->done + result->diverged);
+            document_cell(&page->document, NULL, "%d of %d", result->reached[k],
+                          result->done + result->diverged);
         }
-        put(page, "</tr>\n");
+        document_end_row(&page->document);
     }
-    end_table(page);
-    put(page, "</details>\n");
+    document_end_table(&page->document);
+    put_html(page, "</details>\n");
 }
 
 static void put_significance(const struct page *page, int league, int t)
@@ -461,18 +402,16 @@ static void put_significance(const struct page *page, int league, int t)
     }
     if (isnan(smallest))
         return;
-    put(page, "<p class=\"note\">");
-    put_format(
-        page,
-        "Ratio: steps to the target over the reference's, the median over paired seeds, with its 95 %% "
-        "bootstrap "
-        "interval; below 1 is sooner. p: Wilcoxon's signed-rank test, exact, with Holm's correction for "
-        "these comparisons; the smallest it could be here is %.2g",
-        smallest);
+    char missing[64] = "";
     if (largest > smallest)
-        put_format(page, " (%.2g where runs are missing)", largest);
-    put_text(page, largest > 0.05 ? ", and where that is above 0.05 none is printed." : ".");
-    put(page, "</p>\n");
+        snprintf(missing, sizeof missing, " (%.2g where runs are missing)", largest);
+    document_paragraph(
+        &page->document, "note",
+        "Ratio: steps to the target over the reference's, the median over paired seeds, with its 95 %% "
+        "bootstrap interval; below 1 is sooner. p: Wilcoxon's signed-rank test, exact, with Holm's "
+        "correction "
+        "for these comparisons; the smallest it could be here is %.2g%s%s",
+        smallest, missing, largest > 0.05 ? ", and where that is above 0.05 none is printed." : ".");
 }
 
 static void put_league(const struct page *page, int league, int t)
@@ -480,22 +419,25 @@ static void put_league(const struct page *page, int league, int t)
     const struct comparison *comparison = page->comparison;
     int order[PLAN_ENTRIES];
     char text[64];
-    put(page, "<h3>");
-    put_text(page, league_titles[league]);
-    put(page, "</h3>\n");
+    document_heading(&page->document, 3, "%s", league_titles[league]);
     comparison_rank(comparison, league, t, order);
     snprintf(text, sizeof text, "verdict with %d seeds", comparison->plan.seeds);
-    PUT_HEAD(page, "optimizer", "ratio of steps (95 % interval)", text, "p", "steps to target",
-             "reached it", "test %: interquartile mean (95 % interval)", "test %: median",
-             "validation %: median", "epochs to target", "gradient evaluations",
-             "ratio of CPU seconds (95 % interval)", "CPU s to target", "CPU ms a step",
-             "state bytes a parameter", "diverged");
+    const char *const titles[] = {
+        "optimizer", "ratio of steps (95 % interval)", text, "p", "steps to target", "reached it",
+        "test %: interquartile mean (95 % interval)",
+        /* of HTML alone */
+        "test %: median", "validation %: median", "epochs to target", "gradient evaluations",
+        "ratio of CPU seconds (95 % interval)", "CPU s to target", "CPU ms a step",
+        "state bytes a parameter", "diverged"};
+    document_begin_table(&page->document, titles,
+                         is_html(page) ? (int)(sizeof titles / sizeof *titles) : 7);
     for (int i = 0; i < comparison->plan.entry_count; i++)
         put_leader(page, league, t, order[i]);
-    end_table(page);
+    document_end_table(&page->document);
     put_significance(page, league, t);
-    put_other_targets(page, league, t, order);
-    put(page, "<div class=\"figures\">\n");
+    if (is_html(page))
+        put_other_targets(page, league, t, order);
+    put_html(page, "<div class=\"figures\">\n");
     put_figure(
         page, FIGURE_RATIOS, league, t, 0,
         "Steps to the target over the reference's, median and 95 % interval, logarithmic. Disc: sooner, "
@@ -515,43 +457,46 @@ static void put_league(const struct page *page, int league, int t)
         put_figure(page, FIGURE_EXPECTED, league, t, 0,
                    "Best validation accuracy to be expected of so many trials.");
     }
-    put(page, "</div>\n<details open><summary>Each optimizer by itself, dashed the reference; same axes as "
-              "above</summary>\n<div class=\"panels\">\n");
-    for (int i = 0; i < comparison->plan.entry_count; i++)
+    put_html(page,
+             "</div>\n<details open><summary>Each optimizer by itself, dashed the reference; same axes as "
+             "above</summary>\n<div class=\"panels\">\n");
+    for (int i = 0; is_html(page) && i < comparison->plan.entry_count; i++)
         put_figure(page, FIGURE_PANEL, league, t, order[i], "");
-    put(page, "</div></details>\n");
+    put_html(page, "</div></details>\n");
 }
 
 static void put_tuning(const struct page *page, int t)
 {
     const struct comparison *comparison = page->comparison;
-    put(page, "<h3>Chosen settings</h3>\n");
+    document_heading(&page->document, 3, "Chosen settings");
     PUT_HEAD(page, "optimizer", "settings of the best trial", "on the edge of the space",
              "lr basin, decades", "trials", "diverged", "best validation %");
     for (int e = 0; e < comparison->plan.entry_count; e++) {
         const struct comparison_tuning *tuning = &comparison->task[t].tuning[e];
         const char *settings = comparison->task[t].result[1][e].settings;
-        put(page, "<tr>");
-        put_cell(page, comparison->plan.entry[e].label);
-        put(page, "<td class=\"spec\">");
-        put_text(page, settings ? settings : "–");
-        put(page, "</td><td class=\"edge\">");
+        const struct document *document = &page->document;
+        char edges[256] = "";
         for (int d = 0; d < tuning->space.count; d++)
             if (tuning->edge[d])
-                put_format(page, "%s ", tuning->space.dimension[d].option->name);
-        put(page, "</td>");
+                snprintf(edges + strlen(edges), sizeof edges - strlen(edges), "%s ",
+                         tuning->space.dimension[d].option->name);
+        document_begin_row(document, NULL);
+        put_cell(page, comparison->plan.entry[e].label);
+        document_code_cell(document, settings ? settings : "–");
+        document_cell(document, "edge", "%s", edges);
         put_number(page, tuning->basin, 1);
-        put_format_cell(page, "%d", tuning->finished);
-        put_format_cell(page, "%d", tuning->diverged);
+        document_cell(document, NULL, "%d", tuning->finished);
+        document_cell(document, NULL, "%d", tuning->diverged);
         put_percent(page, tuning->best < 0 ? NAN : record_final(&tuning->trial[tuning->best]));
-        put(page, "</tr>\n");
+        document_end_row(document);
     }
-    end_table(page);
-    put(page, "<p class=\"note\">On the edge: the best lr is the largest or smallest that was tried, or "
-              "another value "
-              "lies in the outer 5 % of its range; a wider space might have done better. Basin: how far lr "
-              "may be "
-              "moved around the best trial before a trial has more than 5/4 of its error.</p>\n");
+    document_end_table(&page->document);
+    document_paragraph(
+        &page->document, "note",
+        "On the edge: the best lr is the largest or smallest that was tried, or another value lies in the "
+        "outer 5 %% of its range; a wider space might have done better. Basin: how far lr may be moved "
+        "around "
+        "the best trial before a trial has more than 5/4 of its error.");
 }
 
 static void put_overall(const struct page *page, int league)
@@ -560,36 +505,32 @@ static void put_overall(const struct page *page, int league)
     const struct plan *plan = &comparison->plan;
     const struct comparison_overall *overall = comparison->overall[league];
     bool several = plan->task_count > 1;
-    put(page, "<h3>");
-    put_text(page, league_titles[league]);
-    put(page, "</h3>\n");
+    document_heading(&page->document, 3, "%s", league_titles[league]);
     if (several && !isnan(comparison->friedman_p[league])) {
         bool lacking = comparison->critical_difference >= plan->entry_count - 1;
-        put(page, "<p>");
-        put_format(
-            page,
+        document_paragraph(
+            &page->document, NULL,
             "Friedman's test over %d tasks: p = %.3g. Two optimizers whose mean ranks differ by less than "
-            "%.2f are a tie (Nemenyi, 5 %%). ",
-            comparison->ranked, comparison->friedman_p[league], comparison->critical_difference);
-        if (lacking)
-            put_text(page,
-                     "No difference of ranks is as large: with so few tasks and so many optimizers all "
-                     "are a tie, whatever they did.");
-        put(page, "</p>\n");
+            "%.2f are a tie (Nemenyi, 5 %%).%s",
+            comparison->ranked, comparison->friedman_p[league], comparison->critical_difference,
+            lacking
+                ? " No difference of ranks is as large: with so few tasks and so many optimizers all are "
+                  "a tie, whatever they did."
+                : "");
     }
     PUT_HEAD(page, "optimizer", "profile score", several ? "mean rank" : "problems",
              "ratio of steps, all tasks", "verdict");
     for (int e = 0; e < plan->entry_count; e++) {
-        put(page, e == plan->reference ? "<tr class=\"reference\">" : "<tr>");
+        begin_row_of(page, e);
         put_cell(page, plan->entry[e].label);
         put_number(page, overall[e].score, 3);
         put_number(page, several ? overall[e].mean_rank : overall[e].problems, several ? 2 : 0);
         put_ratio(page, &overall[e].steps);
         put_verdict(page, &overall[e].steps, e == plan->reference);
-        put(page, "</tr>\n");
+        document_end_row(&page->document);
     }
-    end_table(page);
-    put(page, "<div class=\"figures\">\n");
+    document_end_table(&page->document);
+    put_html(page, "<div class=\"figures\">\n");
     put_figure(page, FIGURE_PROFILE, league, 0, 0,
                "Performance profile (AlgoPerf): the share of problems, each a task with one seed, that an "
                "optimizer "
@@ -598,7 +539,7 @@ static void put_overall(const struct page *page, int league)
                "Mean ranks over tasks; bars are half the critical difference to either side: optimizers "
                "whose bars "
                "overlap are a tie.");
-    put(page, "</div>\n");
+    put_html(page, "</div>\n");
 }
 
 /* ---- Caveats ---- */
@@ -609,8 +550,8 @@ static void put_check(const struct page *page, int t, int c)
     const struct comparison_check *check = &page->comparison->task[t].check[c];
     if (check->better < 0 || check->steps.pairs == 0)
         return;
-    put_caveat(
-        page,
+    document_item(
+        &page->document,
         check->failed
             ? "%s: tuned %s lost to tuned %s, which it contains (ratio of steps %.2f–%.2f): the budget of "
               "%d "
@@ -633,8 +574,8 @@ static void put_task_caveats(const struct page *page, int t)
         checked |= task->check[c].better >= 0;
     }
     if (task->tuning && !checked)
-        put_caveat(
-            page,
+        document_item(
+            &page->document,
             "%s: whether the budget sufficed could not be checked: that needs sgd and momentum, or adam "
             "and nadam.",
             plan->task[t].name);
@@ -643,14 +584,14 @@ static void put_task_caveats(const struct page *page, int t)
         for (int d = 0; d < tuning->space.count; d++)
             if (tuning->edge[d] && tuning->space.dimension[d].part == 0 &&
                 strcmp(tuning->space.dimension[d].option->name, "lr") == 0)
-                put_caveat(page, "%s: the best lr of %s lies on the edge of what was tried.",
-                           plan->task[t].name, plan->entry[e].label);
+                document_item(&page->document, "%s: the best lr of %s lies on the edge of what was tried.",
+                              plan->task[t].name, plan->entry[e].label);
     }
     for (int league = 0; league < COMPARISON_LEAGUES; league++)
         for (int e = 0; task->result[league] && e < plan->entry_count; e++)
             if (task->result[league][e].diverged)
-                put_caveat(
-                    page,
+                document_item(
+                    &page->document,
                     "%s, %s: %d of %d final runs of %s diverged; they count as accuracy 0 and as having "
                     "missed every target.",
                     plan->task[t].name, plan_leagues[league], task->result[league][e].diverged,
@@ -660,28 +601,32 @@ static void put_task_caveats(const struct page *page, int t)
 static void put_caveats(const struct page *page)
 {
     const struct plan *plan = &page->comparison->plan;
-    put(page, "<h2>Caveats</h2>\n<ul>\n");
-    put_caveat(page,
-               "This holds for %s, this budget, this batch size and this schedule; another task may say "
-               "otherwise.",
-               plan->task_count > 1 ? "these tasks" : "this task");
+    document_heading(&page->document, 2, "Caveats");
+    document_begin_list(&page->document);
+    document_item(&page->document,
+                  "This holds for %s, this budget, this batch size and this schedule; another task may say "
+                  "otherwise.",
+                  plan->task_count > 1 ? "these tasks" : "this task");
     if (statistics_smallest_p(plan->seeds, 1) > 0.05)
-        put_caveat(page,
-                   "%d seeds cannot decide anything at 5 %%: at least 6 are needed, so every verdict is "
-                   "\"not distinguishable\".",
-                   plan->seeds);
-    put_caveat(
-        page,
+        document_item(&page->document,
+                      "%d seeds cannot decide anything at 5 %%: at least 6 are needed, so every verdict is "
+                      "\"not distinguishable\".",
+                      plan->seeds);
+    document_item(
+        &page->document,
         "Verdicts come from 95 %% intervals, each for itself: of %d comparisons without any difference "
         "about %.1f would be decided by chance. The p-values are corrected for that.",
         plan->entry_count - 1, 0.05 * (plan->entry_count - 1));
-    put_caveat(page,
-               "Seconds are CPU time of runs that may have shared the machine; compare them with caution. "
-               "Everything else does not depend on the machine's load.");
-    put_caveat(page, "The last target is one that the reference's own runs reach about half of the time.");
+    if (is_html(page))
+        document_item(
+            &page->document,
+            "Seconds are CPU time of runs that may have shared the machine; compare them with caution. "
+            "Everything else does not depend on the machine's load.");
+    document_item(&page->document,
+                  "The last target is one that the reference's own runs reach about half of the time.");
     for (int t = 0; t < plan->task_count; t++)
         put_task_caveats(page, t);
-    put(page, "</ul>\n");
+    document_end_list(&page->document);
 }
 
 /* ---- Raw numbers ---- */
@@ -692,45 +637,42 @@ static enum descent_status put_raw(const struct page *page, const struct descent
     char *line = descent_json_line(everything);
     if (!line)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    put(page, "<h2>Raw numbers</h2>\n<p>Every number of every run is in this page, in the element "
-              "<code>#raw</code>, as JSON, and beside it as CSV: <code>finals.csv</code>, "
-              "<code>trials.csv</code>, "
-              "<code>curves.csv</code> and others. Whatever a clock measured is in files of its own, "
-              "<code>measured_*.csv</code>; all else is the same bytes however often the comparison was "
-              "interrupted.</p>\n<script type=\"application/json\" id=\"raw\">");
+    document_heading(&page->document, 2, "Raw numbers");
+    put_html(page,
+             "<p>Every number of every run is in this page, in the element <code>#raw</code>, as JSON, and "
+             "beside it as CSV: <code>finals.csv</code>, <code>trials.csv</code>, <code>curves.csv</code> "
+             "and others. Whatever a clock measured is in files of its own, <code>measured_*.csv</code>; "
+             "all else is the same bytes however often the comparison was interrupted.</p>\n"
+             "<script type=\"application/json\" id=\"raw\">");
     for (const char *c = line; *c; c++)
         if (*c == '<')
-            put(page, "\\u003c");
+            put_html(page, "\\u003c");
         else
-            putc(*c, page->html);
-    put(page, "</script>\n");
+            putc(*c, page->document.file);
+    put_html(page, "</script>\n");
     free(line);
     return DESCENT_OK;
 }
 
-static enum descent_status put_page(const struct page *page, const struct descent_json *everything)
+static void put_contents(const struct page *page)
 {
     const struct comparison *comparison = page->comparison;
     put_top(page);
     put_facts(page);
     for (int t = 0; t < comparison->plan.task_count; t++) {
-        put(page, "<h2>");
-        put_format(page, "%s with %s", comparison->plan.task[t].data, comparison->plan.task[t].model);
-        put(page, "</h2>\n");
+        document_heading(&page->document, 2, "%s with %s", comparison->plan.task[t].data,
+                         comparison->plan.task[t].model);
         for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
             if (comparison->task[t].result[league])
                 put_league(page, league, t);
         if (comparison->task[t].tuning)
             put_tuning(page, t);
     }
-    put(page, "<h2>All problems together</h2>\n");
+    document_heading(&page->document, 2, "All problems together");
     for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
         if (comparison->overall[league])
             put_overall(page, league);
     put_caveats(page);
-    enum descent_status status = put_raw(page, everything);
-    put(page, "</body></html>\n");
-    return status;
 }
 
 /* ---- All together ---- */
@@ -748,11 +690,31 @@ static int wait_for_turn(const char *directory)
     return file;
 }
 
+/* DIRECTORY/NAME in page->document's syntax. */
+static enum descent_status write_document(struct page *page, const char *directory, const char *name,
+                                          const struct descent_json *everything)
+{
+    char path[PLAN_PATH];
+    struct descent_file file;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    enum descent_status status = descent_file_create(&file, path);
+    if (status != DESCENT_OK)
+        return status;
+    page->document.file = file.stream;
+    put_contents(page);
+    if (is_html(page))
+        status = put_raw(page, everything);
+    put_html(page, "</body></html>\n");
+    if (status == DESCENT_OK)
+        return descent_file_commit(&file);
+    descent_file_abandon(&file);
+    return status;
+}
+
 static enum descent_status write_report(const struct comparison *comparison, const char *out)
 {
-    char path[PLAN_PATH], directory[PLAN_PATH - 64];
+    char directory[PLAN_PATH - 64];
     struct descent_json *everything = NULL;
-    struct descent_file file;
     int drawn = 0;
     struct page page = {.comparison = comparison};
     snprintf(directory, sizeof directory, "%s/report", out);
@@ -764,17 +726,12 @@ static enum descent_status write_report(const struct comparison *comparison, con
     if (status == DESCENT_OK)
         status = figures_draw(comparison, page.figures, &drawn);
     page.pictures = drawn > 0 || comparison->finished == 0;
-    snprintf(path, sizeof path, "%s/report.html", directory);
+    page.document.syntax = DOCUMENT_HTML;
     if (status == DESCENT_OK)
-        status = descent_file_create(&file, path);
-    if (status == DESCENT_OK) {
-        page.html = file.stream;
-        status = put_page(&page, everything);
-        if (status == DESCENT_OK)
-            status = descent_file_commit(&file);
-        else
-            descent_file_abandon(&file);
-    }
+        status = write_document(&page, directory, "report.html", everything);
+    page.document.syntax = DOCUMENT_MARKDOWN;
+    if (status == DESCENT_OK)
+        status = write_document(&page, directory, "summary.md", everything);
     descent_json_free(everything);
     if (turn >= 0)
         close(turn);

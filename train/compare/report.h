@@ -1,4 +1,4 @@
-/* The report of a comparison: one page that needs nothing else, tables, and pictures. */
+/* The report of a comparison: one page that needs nothing else, a summary, tables, and pictures. */
 #ifndef DESCENT_TRAIN_COMPARE_REPORT_H
 #define DESCENT_TRAIN_COMPARE_REPORT_H
 
@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 
-/* Makes OUT/report/ from OUT's plan and runs, and from nothing else: report.html, the tables of tables.h,
- * and figures/. An unfinished comparison gives a report that says so. `sentence` gets its first sentence,
- * cut to `size`. */
+/* Makes OUT/report/ from OUT's plan and runs, and from nothing else: report.html, summary.md (what the page
+ * says, in Markdown, less what was measured by a clock), the tables of tables.h, and figures/. An
+ * unfinished comparison gives a report that says so. `sentence` gets its first sentence, cut to `size`. */
 enum descent_status compare_report(const char *out, char *sentence, size_t size);
 
 /* What the intervals of a league on a task say, in one sentence: "On fashion-mnist with lenet5, within 5
