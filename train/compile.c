@@ -1,7 +1,7 @@
 /* Compiling users' C files; see compile.h. The name of an object in the cache is the digest of everything
  * it depends on: the preprocessed source, which holds all headers and the compiler's version
  * (base/interface.h), and the flags. So a change anywhere makes a new object, and an object never changes.
- */
+ * Its time of modification is that of its last use. */
 #include "train/compile.h"
 
 #include "base/file.h"
@@ -9,7 +9,9 @@
 #include "compile_args.h" /* COMPILE_...: made by meson.build */
 #include "data/digest.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,9 +19,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { WORDS = 64, LARGEST_SOURCE = 256 << 20 /* bytes, preprocessed */ };
+enum {
+    WORDS = 64,
+    LARGEST_SOURCE = 256 << 20 /* bytes, preprocessed */,
+    KEPT = 90 * 24 * 3600 /* seconds */
+};
 
 extern char **environ;
 
@@ -212,6 +219,21 @@ static enum descent_status digest_source(const struct command_line *line, const 
     return status;
 }
 
+/* Removes what was not used for so long, and what a killed compiler left. */
+static void remove_old(const char *cache)
+{
+    DIR *directory = opendir(cache);
+    if (!directory)
+        return;
+    for (const struct dirent *entry; (entry = readdir(directory));) {
+        struct stat info;
+        if (fstatat(dirfd(directory), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(info.st_mode) && time(NULL) - info.st_mtime > KEPT)
+            unlinkat(dirfd(directory), entry->d_name, 0);
+    }
+    closedir(directory);
+}
+
 enum descent_status compile_shared(const char *path, char object[PATH_MAX])
 {
     struct command_line line;
@@ -224,8 +246,11 @@ enum descent_status compile_shared(const char *path, char object[PATH_MAX])
     if (status)
         return status;
     snprintf(object, PATH_MAX, "%s/%s.so", cache, md5);
-    if (access(object, R_OK) == 0)
+    if (access(object, R_OK) == 0) {
+        (void)utimensat(AT_FDCWD, object, NULL, 0);
         return DESCENT_OK;
+    }
+    remove_old(cache);
     status = make_temporary(cache, ".so", temporary);
     if (status)
         return status;

@@ -3,8 +3,12 @@
 
 #include "tests/train/program.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <math.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXAMPLES SOURCE "/examples"
@@ -332,6 +336,42 @@ static void only_what_changed_is_compiled(void **state)
     unsetenv("CC");
 }
 
+/* As if last used so many days ago. */
+static void make_old(const char *path, int days)
+{
+    struct timespec then[2];
+    clock_gettime(CLOCK_REALTIME, &then[0]);
+    then[0].tv_sec -= (time_t)days * 24 * 3600;
+    then[1] = then[0];
+    assert_int_equal(utimensat(AT_FDCWD, path, then, 0), 0);
+}
+
+static void what_was_not_used_for_long_leaves_the_cache(void **state)
+{
+    (void)state;
+    struct path cache = path_of("old-cache");
+    setenv("XDG_CACHE_HOME", cache.text, 1);
+    must_succeed(program_run("list models %s", network.text));
+    glob_t used;
+    char pattern[300];
+    snprintf(pattern, sizeof pattern, "%s/descent/*.so", cache.text);
+    assert_int_equal(glob(pattern, 0, NULL, &used), 0);
+    assert_int_equal(used.gl_pathc, 1);
+    struct path old = write_text("old-cache/descent/old.so", ""),
+                young = write_text("old-cache/descent/young.so", "");
+    make_old(old.text, 91);
+    make_old(young.text, 89);
+    make_old(used.gl_pathv[0], 91);
+    must_succeed(program_run("list models %s", network.text)); /* used: not old any more */
+    assert_int_equal(access(old.text, F_OK), 0);               /* nothing was compiled */
+    must_succeed(program_run("list optimizers %s", rule.text));
+    assert_int_not_equal(access(old.text, F_OK), 0);
+    assert_int_equal(access(young.text, F_OK), 0);
+    assert_int_equal(access(used.gl_pathv[0], F_OK), 0);
+    globfree(&used);
+    setenv("XDG_CACHE_HOME", path_of("cache").text, 1);
+}
+
 static void code_is_not_loaded_from_where_others_can_write(void **state)
 {
     (void)state;
@@ -389,6 +429,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_with_a_file_is_said),
         cmocka_unit_test(a_missing_compiler_is_named),
         cmocka_unit_test(only_what_changed_is_compiled),
+        cmocka_unit_test(what_was_not_used_for_long_leaves_the_cache),
         cmocka_unit_test(code_is_not_loaded_from_where_others_can_write),
         cmocka_unit_test(code_that_is_only_found_is_not_compiled),
     };
