@@ -97,30 +97,45 @@ static void report_center(const struct visit *visit, const double *values)
 
 /* ---- Pictures ---- */
 
-static enum descent_status draw_plane(const struct visit *visit, int i, const double *values, bool *drawn)
+struct picture {
+    const char *name; /* of its files, before the number */
+    bool accuracy;    /* rather than the loss */
+    bool in_3d;
+};
+
+static const struct picture pictures[] = {
+    {"landscape", .accuracy = false, .in_3d = false},
+    {"surface", .accuracy = false, .in_3d = true},
+    {"accuracy", .accuracy = true, .in_3d = false},
+};
+enum { PICTURES = sizeof pictures / sizeof *pictures };
+
+static enum descent_status draw(const struct visit *visit, const struct picture *picture, int i,
+                                const double *values, bool *drawn)
 {
     const double low[2] = {-visit->request->span, -visit->request->span};
     const double high[2] = {visit->request->span, visit->request->span};
     size_t points = (size_t)visit->request->grid * (size_t)visit->request->grid;
+    int column = picture->accuracy ? 4 : 3;
+    const char *what = picture->accuracy ? visit_measure_name(visit) : "loss";
     struct script script;
     char title[PATH_MAX + 128], name[32];
     values += (size_t)i * 2 * points;
-    snprintf(title, sizeof title, "loss around %s (%s)", visit->run[0].path, visit->run[0].model);
+    snprintf(title, sizeof title, "%s around %s (%s)", what, visit->run[0].path, visit->run[0].model);
     script_begin(&script, title, "first direction", "second direction", low, high);
-    script_log_scale(&script, values, points, 2);
-    script_from_above(&script, "grid.csv", i, 3, 1);
-    script_add(&script, ", \\\n  '+' using (0):(0):(0) every ::0::0 with points pt 2 lc rgb '#d55e00' "
-                        "nocontour title 'the weights'\n");
-    snprintf(name, sizeof name, "landscape-%d", i + 1);
-    enum descent_status status =
-        plot_draw(visit->out, name, PLOT_SVG_AND_PNG, 1000, 760, script.text, drawn);
-    if (status != DESCENT_OK)
-        return status;
-    script_begin(&script, title, "first direction", "second direction", low, high);
-    script_log_scale(&script, values, points, 2);
-    script_in_3d(&script, "grid.csv", i, 3, 1);
+    if (picture->accuracy)
+        script_linear_scale(&script, what, values + 1, points, 2);
+    else
+        script_log_scale(&script, values, points, 2);
+    if (picture->in_3d)
+        script_in_3d(&script, "grid.csv", i, column, 1);
+    else {
+        script_from_above(&script, "grid.csv", i, column, 1);
+        script_add(&script, ", \\\n  '+' using (0):(0):(0) every ::0::0 with points pt 2 lc rgb '#d55e00' "
+                            "nocontour title 'the weights'");
+    }
     script_add(&script, "\n");
-    snprintf(name, sizeof name, "surface-%d", i + 1);
+    snprintf(name, sizeof name, "%s-%d", picture->name, i + 1);
     return plot_draw(visit->out, name, PLOT_SVG_AND_PNG, 1000, 760, script.text, drawn);
 }
 
@@ -130,13 +145,14 @@ static enum descent_status report(const struct visit *visit, const double *value
     report_center(visit, values);
     report_roughness(visit, values);
     enum descent_status status = report_sharpness(visit);
-    for (int i = 0; i < visit->request->directions && status == DESCENT_OK && !visit->request->no_pictures;
-         i++)
-        status = draw_plane(visit, i, values, &drawn);
+    int pictures_of_all = visit->request->no_pictures ? 0 : PICTURES * visit->request->directions;
+    for (int i = 0; i < pictures_of_all && status == DESCENT_OK; i++)
+        status = draw(visit, &pictures[i % PICTURES], i / PICTURES, values, &drawn);
     if (status == DESCENT_OK)
         status = visit_record(visit);
     if (status == DESCENT_OK)
-        visit_print_files(visit, "grid.npy, grid.csv", drawn ? "; landscape-N and surface-N, " : NULL);
+        visit_print_files(visit, "grid.npy, grid.csv",
+                          drawn ? "; landscape-N, surface-N and accuracy-N, " : NULL);
     return status;
 }
 

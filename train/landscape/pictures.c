@@ -75,6 +75,28 @@ void script_log_scale(struct script *script, const double *values, size_t count,
     script_add(script, "%s\n", levels ? "" : "log10(low)");
 }
 
+void script_linear_scale(struct script *script, const char *label, const double *values, size_t count,
+                         size_t stride)
+{
+    enum { CONTOURS = 10 };
+    double low = INFINITY, high = -INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i * stride];
+        low = isfinite(value) ? fmin(low, value) : low;
+        high = isfinite(value) ? fmax(high, value) : high;
+    }
+    if (!(high > low)) {
+        low = isfinite(low) ? low : 0;
+        high = low + 1;
+    }
+    double step = next_round((high - low) / CONTOURS, false);
+    script_add(script,
+               "low = %.9g\nhigh = %.9g\nh(z) = z < low ? low : z > high ? high : z\n"
+               "set colorbox\nset cbrange [low:high]\nset cblabel '%s' noenhanced\n"
+               "set cntrparam levels incremental %.9g, %.9g, high\n",
+               low, high, label, step * ceil(low / step), step);
+}
+
 void script_from_above(struct script *script, const char *file, int index, int column, int every)
 {
     script_add(script,

@@ -24,6 +24,10 @@ void script_begin(struct script *script, const char *title, const char *x, const
  * first, with contours and labels at round values of z. */
 void script_log_scale(struct script *script, const double *values, size_t count, size_t stride);
 
+/* h(z) = z between the lowest and the highest finite of these values, with contours at round values. */
+void script_linear_scale(struct script *script, const char *label, const double *values, size_t count,
+                         size_t stride);
+
 /* The head of a plot command: heat map and contours from above, or in three dimensions; the `index`-th grid
  * of the file, its column as the height, contours (the surface) from each `every`-th row and column.
  * Further plots follow after ", ". */
