@@ -239,6 +239,12 @@ static enum descent_status summarize_accuracy(const struct comparison *compariso
              : DESCENT_OK;
 }
 
+/* 0 of a run that diverged. */
+static double test_outcome(const struct record *record)
+{
+    return record->state == RECORD_DIVERGED ? 0 : record->test_accuracy;
+}
+
 static enum descent_status summarize_ends(const struct comparison *comparison,
                                           struct comparison_result *result)
 {
@@ -246,7 +252,7 @@ static enum descent_status summarize_ends(const struct comparison *comparison,
     for (int i = 0; i < comparison->plan.seeds; i++) {
         const struct record *record = &result->final[i].record;
         validation[i] = record_outcome(record);
-        test[i] = record->state == RECORD_DIVERGED ? 0 : record->test_accuracy;
+        test[i] = test_outcome(record);
         const struct record_point *last = record->count ? &record->point[record->count - 1] : NULL;
         pace[i] = last && last->step > 0 ? 1000 * last->cpu_seconds / last->step : NAN;
     }
@@ -422,6 +428,43 @@ static enum descent_status compare_all(const struct comparison *comparison,
     return DESCENT_OK;
 }
 
+/* a - b, of the seeds that both have. */
+static enum descent_status measure_difference(const struct comparison *comparison,
+                                              const struct comparison_result *a,
+                                              const struct comparison_result *b,
+                                              double outcome(const struct record *),
+                                              struct comparison_difference *difference)
+{
+    double differences[PLAN_SEEDS];
+    *difference = (struct comparison_difference){.median = NAN, .interval = {NAN, NAN}};
+    for (int i = 0; i < comparison->plan.seeds; i++) {
+        double value = outcome(&a->final[i].record) - outcome(&b->final[i].record);
+        if (!isnan(value))
+            differences[difference->pairs++] = value;
+    }
+    if (difference->pairs == 0)
+        return DESCENT_OK;
+    enum descent_status status = statistics_bootstrap(differences, &difference->pairs, 1, statistics_median,
+                                                      comparison->plan.seed, &difference->interval);
+    difference->median = statistics_median(differences, difference->pairs);
+    return status;
+}
+
+static enum descent_status compare_ends(const struct comparison *comparison,
+                                        struct comparison_result *results)
+{
+    enum descent_status status = DESCENT_OK;
+    int reference = comparison->plan.reference;
+    for (int e = 0; status == DESCENT_OK && e < comparison->plan.entry_count; e++)
+        if (e == reference)
+            results[e].over_reference =
+                (struct comparison_difference){.median = NAN, .interval = {NAN, NAN}};
+        else
+            status = measure_difference(comparison, &results[e], &results[reference], test_outcome,
+                                        &results[e].over_reference);
+    return status;
+}
+
 static enum descent_status check_inclusion(const struct comparison *comparison,
                                            struct comparison_task *task)
 {
@@ -429,7 +472,7 @@ static enum descent_status check_inclusion(const struct comparison *comparison,
     const struct plan *plan = &comparison->plan;
     for (int c = 0; c < COMPARISON_CHECKS; c++) {
         struct comparison_check *check = &task->check[c];
-        double ratios[PLAN_SEEDS], differences[PLAN_SEEDS];
+        double ratios[PLAN_SEEDS];
         check->better = find_entry(plan, pairs[c][0]);
         check->worse = find_entry(plan, pairs[c][1]);
         check->steps = no_effect;
@@ -439,19 +482,13 @@ static enum descent_status check_inclusion(const struct comparison *comparison,
         }
         const struct comparison_result *a = &task->result[1][check->better],
                                        *b = &task->result[1][check->worse];
-        int n = pair_up(comparison, a, b, COMPARISON_PRIMARY, CLOCK_STEPS, ratios), finals = 0;
+        int n = pair_up(comparison, a, b, COMPARISON_PRIMARY, CLOCK_STEPS, ratios);
         enum descent_status status = measure_effect(comparison, ratios, &n, 1, &check->steps);
-        for (int i = 0; i < plan->seeds; i++) {
-            double difference = record_outcome(&a->final[i].record) - record_outcome(&b->final[i].record);
-            if (!isnan(difference))
-                differences[finals++] = difference;
-        }
-        if (status == DESCENT_OK && finals > 0)
-            status = statistics_bootstrap(differences, &finals, 1, statistics_median, plan->seed,
-                                          &check->accuracy);
+        if (status == DESCENT_OK)
+            status = measure_difference(comparison, a, b, record_outcome, &check->accuracy);
         if (status != DESCENT_OK)
             return status;
-        check->failed = check->steps.verdict == LATER || check->accuracy.high < 0;
+        check->failed = check->steps.verdict == LATER || check->accuracy.interval.high < 0;
     }
     return DESCENT_OK;
 }
@@ -481,6 +518,8 @@ static enum descent_status analyse_task(struct comparison *comparison, int t)
             if (status == DESCENT_OK)
                 status = compare_all(comparison, results, k, CLOCK_SECONDS);
         }
+        if (results && status == DESCENT_OK)
+            status = compare_ends(comparison, results);
     }
     return status == DESCENT_OK ? check_inclusion(comparison, task) : status;
 }

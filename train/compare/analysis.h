@@ -38,6 +38,13 @@ struct comparison_summary {
     struct statistics_interval interval; /* of the interquartile mean; NAN for times */
 };
 
+/* Of accuracies at the end: one optimizer's less another's, the median over paired seeds. */
+struct comparison_difference {
+    int pairs; /* 0: all else is NAN */
+    double median;
+    struct statistics_interval interval;
+};
+
 struct comparison_final {
     struct record record;
     double time[COMPARISON_TARGETS][CLOCKS];
@@ -52,9 +59,10 @@ struct comparison_result {
     struct comparison_summary time[COMPARISON_TARGETS][CLOCKS];
     int reached[COMPARISON_TARGETS];
     struct comparison_effect steps[COMPARISON_TARGETS],
-        seconds[COMPARISON_TARGETS];  /* none of the reference */
-    double step_milliseconds;         /* CPU time, the median over runs */
-    double state_bytes_per_parameter; /* NAN: no run yet */
+        seconds[COMPARISON_TARGETS];             /* none of the reference */
+    struct comparison_difference over_reference; /* on the test part; none of the reference */
+    double step_milliseconds;                    /* CPU time, the median over runs */
+    double state_bytes_per_parameter;            /* NAN: no run yet */
 };
 
 /* The trials of an optimizer on a task. */
@@ -75,8 +83,8 @@ struct comparison_tuning {
 struct comparison_check {
     int better, worse; /* entries; -1: not both are in the plan */
     bool failed;
-    struct comparison_effect steps;      /* of `better` over `worse`, to the primary target */
-    struct statistics_interval accuracy; /* of the median difference at the end, better - worse */
+    struct comparison_effect steps;        /* of `better` over `worse`, to the primary target */
+    struct comparison_difference accuracy; /* on the validation part, better - worse */
 };
 
 struct comparison_task {

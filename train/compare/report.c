@@ -353,6 +353,9 @@ static void put_leader(const struct page *page, int league, int t, int e)
     snprintf(text, sizeof text, "%.2f (%.2f–%.2f)", 100 * result->test.interquartile_mean,
              100 * result->test.interval.low, 100 * result->test.interval.high);
     put_cell(page, result->test.count ? text : "–");
+    snprintf(text, sizeof text, "%+.2f (%+.2f to %+.2f)", 100 * result->over_reference.median,
+             100 * result->over_reference.interval.low, 100 * result->over_reference.interval.high);
+    put_cell(page, result->over_reference.pairs ? text : "–");
     if (is_html(page)) {
         put_percent(page, result->test.median);
         put_percent(page, result->validation.median);
@@ -409,8 +412,8 @@ static void put_significance(const struct page *page, int league, int t)
         &page->document, "note",
         "Ratio: steps to the target over the reference's, the median over paired seeds, with its 95 %% "
         "bootstrap interval; below 1 is sooner. p: Wilcoxon's signed-rank test, exact, with Holm's "
-        "correction "
-        "for these comparisons; the smallest it could be here is %.2g%s%s",
+        "correction for these comparisons; the smallest it could be here is %.2g%s%s Test points: the "
+        "difference at the end, the median over paired seeds; verdicts are not about it.",
         smallest, missing, largest > 0.05 ? ", and where that is above 0.05 none is printed." : ".");
 }
 
@@ -418,19 +421,21 @@ static void put_league(const struct page *page, int league, int t)
 {
     const struct comparison *comparison = page->comparison;
     int order[PLAN_ENTRIES];
-    char text[64];
+    char text[64], over[96];
     document_heading(&page->document, 3, "%s", league_titles[league]);
     comparison_rank(comparison, league, t, order);
     snprintf(text, sizeof text, "verdict with %d seeds", comparison->plan.seeds);
+    snprintf(over, sizeof over, "test points over %.40s (95 %% interval)",
+             comparison->plan.entry[comparison->plan.reference].label);
     const char *const titles[] = {
         "optimizer", "ratio of steps (95 % interval)", text, "p", "steps to target", "reached it",
-        "test %: interquartile mean (95 % interval)",
+        "test %: interquartile mean (95 % interval)", over,
         /* of HTML alone */
         "test %: median", "validation %: median", "epochs to target", "gradient evaluations",
         "ratio of CPU seconds (95 % interval)", "CPU s to target", "CPU ms a step",
         "state bytes a parameter", "diverged"};
     document_begin_table(&page->document, titles,
-                         is_html(page) ? (int)(sizeof titles / sizeof *titles) : 7);
+                         is_html(page) ? (int)(sizeof titles / sizeof *titles) : 8);
     for (int i = 0; i < comparison->plan.entry_count; i++)
         put_leader(page, league, t, order[i]);
     document_end_table(&page->document);

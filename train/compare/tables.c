@@ -91,6 +91,9 @@ static void add_leader(struct table *table, const struct comparison *comparison,
     }
     add_summary(table, "validation", &result->validation);
     add_summary(table, "test", &result->test);
+    table_number(table, "test_over_reference", result->over_reference.median);
+    table_number(table, "test_over_reference_low", result->over_reference.interval.low);
+    table_number(table, "test_over_reference_high", result->over_reference.interval.high);
     table_number(table, "state_bytes_per_parameter", result->state_bytes_per_parameter);
 }
 
@@ -230,8 +233,8 @@ static struct descent_json *checks(const struct comparison *comparison)
             table_text(&table, "to", comparison->plan.entry[check->worse].label);
             table_text(&table, "failed", check->failed ? "yes" : "no");
             add_effect(&table, &check->steps, COMPARISON_PRIMARY);
-            table_number(&table, "accuracy_difference_low", check->accuracy.low);
-            table_number(&table, "accuracy_difference_high", check->accuracy.high);
+            table_number(&table, "accuracy_difference_low", check->accuracy.interval.low);
+            table_number(&table, "accuracy_difference_high", check->accuracy.interval.high);
         }
     return table_json(&table);
 }
