@@ -673,8 +673,10 @@ static void put_contents(const struct page *page)
         if (comparison->task[t].tuning)
             put_tuning(page, t);
     }
-    document_heading(&page->document, 2, "All problems together");
-    for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+    bool together = is_html(page) || comparison->plan.task_count > 1;
+    if (together)
+        document_heading(&page->document, 2, "All problems together");
+    for (int league = COMPARISON_LEAGUES - 1; together && league >= 0; league--)
         if (comparison->overall[league])
             put_overall(page, league);
     put_caveats(page);
