@@ -44,6 +44,8 @@ static double next_round(double z, bool fine)
     return steps[i] * decade;
 }
 
+enum { CONTOURS = 20 }; /* at most so many where they are evenly spaced */
+
 void script_log_scale(struct script *script, const double *values, size_t count, size_t stride)
 {
     enum { MOST = 40 };
@@ -56,8 +58,10 @@ void script_log_scale(struct script *script, const double *values, size_t count,
     }
     low = fmax(low, 1e-6);
     high = fmin(fmax(high, 1.01 * low), 1e6 * low);
-    for (double z = next_round(low, high < 30 * low); z < high && levels < MOST;
-         z = next_round(z, high < 30 * low))
+    bool fine = high < 30 * low, even = high < 5 * low;
+    double step = next_round((high - low) / CONTOURS, false);
+    for (double z = even ? step * ceil(low / step) : next_round(low, fine); z < high && levels < MOST;
+         z = even ? z + step : next_round(z, fine))
         level[levels++] = z;
     script_add(script,
                "low = %.9g\nhigh = %.9g\nh(z) = log10(z < low ? low : z > high ? high : z)\n"
@@ -78,7 +82,6 @@ void script_log_scale(struct script *script, const double *values, size_t count,
 void script_linear_scale(struct script *script, const char *label, const double *values, size_t count,
                          size_t stride)
 {
-    enum { CONTOURS = 10 };
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < count; i++) {
         double value = values[i * stride];
