@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WIDTH = 460, HEIGHT = 320, PANEL_WIDTH = 270, PANEL_HEIGHT = 190, HIGHLIGHTS = 5, ROW = 20 };
+enum { WIDTH = 460, HEIGHT = 380, PANEL_WIDTH = 270, PANEL_HEIGHT = 190, HIGHLIGHTS = 5, ROW = 20 };
 
 static const double FARTHEST = 10; /* a ratio beyond it is drawn at the edge */
 
@@ -54,7 +54,7 @@ static enum descent_status begin(struct drawing *drawing)
     if (!drawing->script)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     fputs("set termoption noenhanced\nset border 3 lc '#555555'\nset tics nomirror\n"
-          "set grid ytics lc '#e4e4e4' lt 1\nset key bottom right samplen 2.5 spacing 0.95\n",
+          "set grid ytics lc '#e4e4e4' lt 1\nset key below samplen 2.5 spacing 0.95\n",
           drawing->script);
     return DESCENT_OK;
 }
