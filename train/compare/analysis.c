@@ -428,6 +428,8 @@ static enum descent_status compare_all(const struct comparison *comparison,
     return DESCENT_OK;
 }
 
+static const struct comparison_difference no_difference = {.median = NAN, .interval = {NAN, NAN}};
+
 /* a - b, of the seeds that both have. */
 static enum descent_status measure_difference(const struct comparison *comparison,
                                               const struct comparison_result *a,
@@ -436,7 +438,7 @@ static enum descent_status measure_difference(const struct comparison *compariso
                                               struct comparison_difference *difference)
 {
     double differences[PLAN_SEEDS];
-    *difference = (struct comparison_difference){.median = NAN, .interval = {NAN, NAN}};
+    *difference = no_difference;
     for (int i = 0; i < comparison->plan.seeds; i++) {
         double value = outcome(&a->final[i].record) - outcome(&b->final[i].record);
         if (!isnan(value))
@@ -457,8 +459,7 @@ static enum descent_status compare_ends(const struct comparison *comparison,
     int reference = comparison->plan.reference;
     for (int e = 0; status == DESCENT_OK && e < comparison->plan.entry_count; e++)
         if (e == reference)
-            results[e].over_reference =
-                (struct comparison_difference){.median = NAN, .interval = {NAN, NAN}};
+            results[e].over_reference = no_difference;
         else
             status = measure_difference(comparison, &results[e], &results[reference], test_outcome,
                                         &results[e].over_reference);

@@ -7,7 +7,7 @@
 
 enum { LONGEST = 4096 };
 
-static bool html(const struct document *document)
+static bool is_html(const struct document *document)
 {
     return document->syntax == DOCUMENT_HTML;
 }
@@ -15,13 +15,12 @@ static bool html(const struct document *document)
 /* One of both. */
 static void put(const struct document *document, const char *as_html, const char *as_markdown)
 {
-    fputs(html(document) ? as_html : as_markdown, document->file);
+    fputs(is_html(document) ? as_html : as_markdown, document->file);
 }
 
-void document_raw(const struct document *document, enum document_syntax syntax, const char *text)
+void document_html(const struct document *document, const char *html)
 {
-    if (document->syntax == syntax)
-        fputs(text, document->file);
+    put(document, html, "");
 }
 
 /* NULL: stands for itself. */
@@ -35,13 +34,13 @@ static const char *escaped(const struct document *document, char c)
     case '&':
         return "&amp;";
     case '"':
-        return html(document) ? "&quot;" : NULL;
+        return is_html(document) ? "&quot;" : NULL;
     case '|':
-        return html(document) ? NULL : "\\|";
+        return is_html(document) ? NULL : "\\|";
     case '*':
-        return html(document) ? NULL : "\\*";
+        return is_html(document) ? NULL : "\\*";
     case '`':
-        return html(document) ? NULL : "\\`";
+        return is_html(document) ? NULL : "\\`";
     default:
         return NULL;
     }
@@ -76,7 +75,7 @@ static void put_formatted(const struct document *document, const char *format, v
 /* <name class="class"> */
 static void put_tag(const struct document *document, const char *name, const char *class)
 {
-    if (!html(document))
+    if (!is_html(document))
         return;
     fprintf(document->file, "<%s", name);
     if (class)
@@ -86,12 +85,12 @@ static void put_tag(const struct document *document, const char *name, const cha
 
 void document_heading(const struct document *document, int level, const char *format, ...)
 {
-    if (html(document))
+    if (is_html(document))
         fprintf(document->file, "<h%d>", level);
     else
         fprintf(document->file, "%.*s ", level, "######");
     PUT_FORMATTED(document, format);
-    if (html(document))
+    if (is_html(document))
         fprintf(document->file, "</h%d>\n", level);
     else
         fputs("\n\n", document->file);
@@ -150,20 +149,20 @@ void document_begin_table(const struct document *document, const char *const *ti
     }
     put(document, "</tr></thead><tbody>\n", "\n|");
     for (int i = 0; i < count; i++)
-        document_raw(document, DOCUMENT_MARKDOWN, "---|");
-    document_raw(document, DOCUMENT_MARKDOWN, "\n");
+        put(document, "", "---|");
+    put(document, "", "\n");
 }
 
 void document_begin_row(const struct document *document, const char *class)
 {
     put_tag(document, "tr", class);
-    document_raw(document, DOCUMENT_MARKDOWN, "|");
+    put(document, "", "|");
 }
 
 void document_cell(const struct document *document, const char *class, const char *format, ...)
 {
     put_tag(document, "td", class);
-    document_raw(document, DOCUMENT_MARKDOWN, " ");
+    put(document, "", " ");
     PUT_FORMATTED(document, format);
     put(document, "</td>", " |");
 }
@@ -171,7 +170,7 @@ void document_cell(const struct document *document, const char *class, const cha
 void document_code_cell(const struct document *document, const char *text)
 {
     put(document, "<td class=\"spec\">", " `");
-    if (html(document))
+    if (is_html(document))
         document_text(document, text);
     else
         for (; *text; text++)

@@ -12,8 +12,8 @@ struct document {
     enum document_syntax syntax;
 };
 
-/* Written as it is, in that syntax only. */
-void document_raw(const struct document *document, enum document_syntax syntax, const char *text);
+/* HTML as it is; nothing in Markdown. */
+void document_html(const struct document *document, const char *html);
 
 /* Within a block: text, or text in the form of printf. */
 void document_text(const struct document *document, const char *text);

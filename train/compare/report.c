@@ -1,6 +1,6 @@
 /* The report of a comparison; see report.h. The page of HTML has no scripts, loads nothing, and says
- * nothing in color alone. The summary is the same in Markdown, less what was measured by a clock and most
- * pictures. */
+ * nothing in color alone. The summary is the same in Markdown and shorter: without what was measured by
+ * a clock, the other two targets, and the pictures of single optimizers. */
 #include "train/compare/report.h"
 
 #include "base/file.h"
@@ -140,7 +140,7 @@ static bool is_html(const struct page *page)
 
 static void put_html(const struct page *page, const char *html)
 {
-    document_raw(&page->document, DOCUMENT_HTML, html);
+    document_html(&page->document, html);
 }
 
 static void put_cell(const struct page *page, const char *text)
@@ -427,15 +427,26 @@ static void put_league(const struct page *page, int league, int t)
     snprintf(text, sizeof text, "verdict with %d seeds", comparison->plan.seeds);
     snprintf(over, sizeof over, "test points over %.40s (95 %% interval)",
              comparison->plan.entry[comparison->plan.reference].label);
-    const char *const titles[] = {
-        "optimizer", "ratio of steps (95 % interval)", text, "p", "steps to target", "reached it",
-        "test %: interquartile mean (95 % interval)", over,
-        /* of HTML alone */
-        "test %: median", "validation %: median", "epochs to target", "gradient evaluations",
-        "ratio of CPU seconds (95 % interval)", "CPU s to target", "CPU ms a step",
-        "state bytes a parameter", "diverged"};
+    enum { OF_BOTH = 8 }; /* columns; the rest are of HTML alone */
+    const char *const titles[] = {"optimizer",
+                                  "ratio of steps (95 % interval)",
+                                  text,
+                                  "p",
+                                  "steps to target",
+                                  "reached it",
+                                  "test %: interquartile mean (95 % interval)",
+                                  over,
+                                  "test %: median",
+                                  "validation %: median",
+                                  "epochs to target",
+                                  "gradient evaluations",
+                                  "ratio of CPU seconds (95 % interval)",
+                                  "CPU s to target",
+                                  "CPU ms a step",
+                                  "state bytes a parameter",
+                                  "diverged"};
     document_begin_table(&page->document, titles,
-                         is_html(page) ? (int)(sizeof titles / sizeof *titles) : 8);
+                         is_html(page) ? (int)(sizeof titles / sizeof *titles) : OF_BOTH);
     for (int i = 0; i < comparison->plan.entry_count; i++)
         put_leader(page, league, t, order[i]);
     document_end_table(&page->document);

@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* Makes OUT/report/ from OUT's plan and runs, and from nothing else: report.html, summary.md (what the page
- * says, in Markdown, less what was measured by a clock), the tables of tables.h, and figures/. An
+/* Makes OUT/report/ from OUT's plan and runs, and from nothing else: report.html, summary.md (the page in
+ * short, in Markdown, without what was measured by a clock), the tables of tables.h, and figures/. An
  * unfinished comparison gives a report that says so. `sentence` gets its first sentence, cut to `size`. */
 enum descent_status compare_report(const char *out, char *sentence, size_t size);
 

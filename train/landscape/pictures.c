@@ -46,16 +46,26 @@ static double next_round(double z, bool fine)
 
 enum { CONTOURS = 20 }; /* at most so many where they are evenly spaced */
 
+/* The lowest and the highest finite one; 0 and 0 if there is none. */
+static void find_range(const double *values, size_t count, size_t stride, double *low, double *high)
+{
+    *low = INFINITY;
+    *high = -INFINITY;
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i * stride];
+        *low = isfinite(value) ? fmin(*low, value) : *low;
+        *high = isfinite(value) ? fmax(*high, value) : *high;
+    }
+    if (*low > *high)
+        *low = *high = 0;
+}
+
 void script_log_scale(struct script *script, const double *values, size_t count, size_t stride)
 {
     enum { MOST = 40 };
-    double level[MOST], low = INFINITY, high = 0;
+    double level[MOST], low, high;
     int levels = 0;
-    for (size_t i = 0; i < count; i++) {
-        double value = values[i * stride];
-        low = fmin(low, value);
-        high = isfinite(value) ? fmax(high, value) : high;
-    }
+    find_range(values, count, stride, &low, &high);
     low = fmax(low, 1e-6);
     high = fmin(fmax(high, 1.01 * low), 1e6 * low);
     bool fine = high < 30 * low, even = high < 5 * low;
@@ -82,16 +92,10 @@ void script_log_scale(struct script *script, const double *values, size_t count,
 void script_linear_scale(struct script *script, const char *label, const double *values, size_t count,
                          size_t stride)
 {
-    double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        double value = values[i * stride];
-        low = isfinite(value) ? fmin(low, value) : low;
-        high = isfinite(value) ? fmax(high, value) : high;
-    }
-    if (!(high > low)) {
-        low = isfinite(low) ? low : 0;
+    double low, high;
+    find_range(values, count, stride, &low, &high);
+    if (low == high)
         high = low + 1;
-    }
     double step = next_round((high - low) / CONTOURS, false);
     script_add(script,
                "low = %.9g\nhigh = %.9g\nh(z) = z < low ? low : z > high ? high : z\n"
