@@ -555,7 +555,7 @@ static void announce(const struct plan *plan, const char *out, int jobs)
 {
     printf("tasks      ");
     for (int i = 0; i < plan->task_count; i++)
-        printf("%s%s with %s, %d epoch%s", i ? "; " : "", plan->task[i].data, plan->task[i].model,
+        printf("%s%s with %s, %d epoch%s", i ? "; " : "", plan->task[i].data_name, plan->task[i].model_name,
                plan->task[i].epochs, plan->task[i].epochs == 1 ? "" : "s");
     printf("\noptimizers ");
     for (int i = 0; i < plan->entry_count; i++)

@@ -53,7 +53,7 @@ static void plan_is_read_back_as_it_was_written(void **state)
     struct descent_arena *arena = descent_arena_new();
     struct plan plan = {.task_count = 1,
                         .entry_count = 2,
-                        .task = {{.data = "./some data:size=32", .model = "mlp:8", .epochs = 3}},
+                        .task = {{.data = "./some data/:size=32", .model = "mlp:8", .epochs = 3}},
                         .entry = {{.label = "twin", .spec = "adamw"},
                                   {.label = "sgd", .spec = "sgd:lr=0.5"}},
                         .reference = 1,
@@ -69,7 +69,8 @@ static void plan_is_read_back_as_it_was_written(void **state)
                 again;
     struct path out = path_of("a-plan");
     assert_int_equal(plan_complete(&plan, arena), DESCENT_OK);
-    assert_string_equal(plan.task[0].name, "--some-data-size=32-mlp-8");
+    assert_string_equal(plan.task[0].name, "some-data-size=32-mlp-8");
+    assert_string_equal(plan.task[0].data_name, "some data:size=32");
     assert_int_equal(descent_make_directories(out.text), DESCENT_OK);
     assert_int_equal(plan_write(&plan, out.text), DESCENT_OK);
     assert_int_equal(plan_read(out.text, arena, &again), DESCENT_OK);
@@ -88,6 +89,13 @@ static void plan_is_read_back_as_it_was_written(void **state)
     assert_int_equal(plan.seeds, 4);
     plan.budget = 8;
     assert_int_equal(plan_merge(&plan, &again, out.text), DESCENT_MISMATCH);
+    plan.budget = 7;
+    plan.task[0].data = "elsewhere/some data:size=32"; /* of the same name, but not the same */
+    assert_int_equal(plan_complete(&plan, arena), DESCENT_OK);
+    assert_string_equal(plan.task[0].name, again.task[0].name);
+    assert_int_equal(plan_merge(&plan, &again, out.text), DESCENT_MISMATCH);
+    plan.task[plan.task_count++] = again.task[0];
+    assert_int_equal(plan_complete(&plan, arena), DESCENT_BAD_ARGUMENT);
     descent_arena_free(arena);
 }
 

@@ -151,6 +151,37 @@ static const char *directory_name(struct descent_arena *arena, const char *text)
     return name;
 }
 
+/* A spec without the directories of the path that it begins with: "photos/cats:size=64" is "cats:size=64".
+ */
+static const char *base_name(struct descent_arena *arena, const char *spec)
+{
+    size_t path = strcspn(spec, ":"), end = path;
+    while (end > 1 && spec[end - 1] == '/')
+        end--;
+    size_t begin = end;
+    while (begin > 0 && spec[begin - 1] != '/')
+        begin--;
+    return descent_arena_format(arena, "%.*s%s", (int)(end - begin), spec + begin, spec + path);
+}
+
+static enum descent_status name_task(const struct plan *plan, struct plan_task *task,
+                                     struct descent_arena *arena)
+{
+    task->data_name = base_name(arena, task->data);
+    task->model_name = base_name(arena, task->model);
+    const char *both = task->data_name && task->model_name
+                           ? descent_arena_format(arena, "%s-%s", task->data_name, task->model_name)
+                           : NULL;
+    task->name = both ? directory_name(arena, both) : NULL;
+    if (!task->name)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    for (const struct plan_task *other = plan->task; other < task; other++)
+        if (strcmp(other->name, task->name) == 0)
+            return descent_fail(DESCENT_BAD_ARGUMENT, "tasks %s:%s and %s:%s are both called %s",
+                                other->data, other->model, task->data, task->model, task->name);
+    return DESCENT_OK;
+}
+
 static enum descent_status check_entry(const struct plan *plan, int i)
 {
     struct space space;
@@ -169,15 +200,9 @@ static enum descent_status check_entry(const struct plan *plan, int i)
 enum descent_status plan_complete(struct plan *plan, struct descent_arena *arena)
 {
     for (int i = 0; i < plan->task_count; i++) {
-        struct plan_task *task = &plan->task[i];
-        const char *both = descent_arena_format(arena, "%s-%s", task->data, task->model);
-        task->name = both ? directory_name(arena, both) : NULL;
-        if (!task->name)
-            return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-        for (int j = 0; j < i; j++)
-            if (strcmp(plan->task[j].name, task->name) == 0)
-                return descent_fail(DESCENT_BAD_ARGUMENT, "task %s:%s is given twice", task->data,
-                                    task->model);
+        enum descent_status status = name_task(plan, &plan->task[i], arena);
+        if (status != DESCENT_OK)
+            return status;
     }
     for (int i = 0; i < plan->entry_count; i++) {
         plan->entry[i].name = directory_name(arena, plan->entry[i].label);
@@ -368,7 +393,8 @@ static const char *difference(const struct plan *a, const struct plan *b)
     if (a->task_count != b->task_count)
         return "tasks";
     for (int i = 0; i < a->task_count; i++)
-        if (strcmp(a->task[i].name, b->task[i].name) != 0 || a->task[i].epochs != b->task[i].epochs)
+        if (!same(a->task[i].data, b->task[i].data) || !same(a->task[i].model, b->task[i].model) ||
+            a->task[i].epochs != b->task[i].epochs)
             return "tasks or their epochs";
     return a->leagues != b->leagues          ? "leagues"
            : a->budget != b->budget          ? "budget"

@@ -22,6 +22,7 @@ enum { PLAN_TASKS = 16, PLAN_ENTRIES = 96, PLAN_TRIALS = 999, PLAN_SEEDS = 99, P
 struct plan_task {
     const char *name; /* of its directory: "fashion-mnist-lenet5" */
     const char *data, *model;
+    const char *data_name, *model_name; /* what tables call them: without directories */
     const char *code; /* digest of the C file that `model` names; NULL: it names none */
     int epochs;
 };

@@ -101,8 +101,8 @@ const char *comparison_sentence(const struct comparison *comparison, int league,
     char where[TEXT], effect[TEXT], trials[64] = " with documented defaults";
     if (league == 1)
         snprintf(trials, sizeof trials, " and %d trial%s each", plan->budget, plan->budget == 1 ? "" : "s");
-    snprintf(where, sizeof where, "On %s with %s, within %d epoch%s%s,", plan->task[t].data,
-             plan->task[t].model, plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s", trials);
+    snprintf(where, sizeof where, "On %s with %s, within %d epoch%s%s,", plan->task[t].data_name,
+             plan->task[t].model_name, plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s", trials);
     int shown = count.first;
     for (int e = 0; count.all == 1 && e < plan->entry_count; e++)
         if (results[e].steps[COMPARISON_PRIMARY].pairs)
@@ -676,8 +676,8 @@ static void put_contents(const struct page *page)
     put_top(page);
     put_facts(page);
     for (int t = 0; t < comparison->plan.task_count; t++) {
-        document_heading(&page->document, 2, "%s with %s", comparison->plan.task[t].data,
-                         comparison->plan.task[t].model);
+        document_heading(&page->document, 2, "%s with %s", comparison->plan.task[t].data_name,
+                         comparison->plan.task[t].model_name);
         for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
             if (comparison->task[t].result[league])
                 put_league(page, league, t);
