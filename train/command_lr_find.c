@@ -128,7 +128,7 @@ static void find_points(const struct search *search, int64_t *steepest, int64_t 
     }
 }
 
-static enum descent_status draw(const struct search *search, int64_t steepest, bool *drawn)
+static enum descent_status draw(const struct search *search, int64_t steepest, enum plot_outcome *outcome)
 {
     char script[1500];
     int64_t begin, end;
@@ -144,13 +144,13 @@ static enum descent_status draw(const struct search *search, int64_t steepest, b
         "'loss', '' using 1:3 every ::%lld::%lld with lines lw 2 lc rgb '#0072b2' title 'smoothed'\n",
         1.5 * search->smooth[begin], search->rate[steepest], search->rate[steepest], search->rate[steepest],
         search->rate[steepest], (long long)begin + 1, (long long)end, (long long)begin + 1, (long long)end);
-    return plot_draw(search->out, "lr-find", PLOT_SVG, 800, 500, script, drawn);
+    return plot_draw(search->out, "lr-find", PLOT_SVG, 800, 500, script, outcome);
 }
 
 static enum descent_status report(const struct search *search, const char *optimizer)
 {
     int64_t steepest, lowest;
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     if (search->live)
         progress_clear(stdout);
     if (!search->rate)
@@ -169,11 +169,11 @@ static enum descent_status report(const struct search *search, const char *optim
                (int)descent_spec_name_length(optimizer), optimizer, search->rate[steepest]);
         printf("it is lowest at lr %.2g; a tenth of that, %.2g, is the careful choice\n",
                search->rate[lowest], search->rate[lowest] / 10);
-        status = draw(search, steepest, &drawn);
+        status = draw(search, steepest, &outcome);
     }
     if (status == DESCENT_OK)
-        printf("wrote %s/lr-find.csv%s\n", search->out,
-               drawn ? " and lr-find.svg" : "; for the picture install gnuplot");
+        printf("wrote %s/lr-find.csv%s%s\n", search->out, outcome == PLOT_DRAWN ? " and lr-find.svg" : "",
+               plot_excuse(outcome));
     return status;
 }
 

@@ -474,6 +474,25 @@ static void plane_and_course_of_a_path_are_written(void **state)
     assert_int_equal(lines_of(in(course, "course.csv").text), 1 + 4);
 }
 
+/* What a person or an archive called a run is no command to gnuplot. */
+static void names_in_scripts_are_quoted(void **state)
+{
+    (void)state;
+    struct path run = train_run_in("a';system('touch>owned');#", "--model mlp:16"), out = path_of("quoted");
+    struct program program = program_run("landscape --run %s %s --out %s", run.text,
+                                         "--grid 3 --images 20 --statistics 10", out.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    char *script;
+    size_t size;
+    struct stat info;
+    assert_int_equal(descent_file_read(in(out, "landscape-1.gnuplot").text, SIZE_MAX, &script, &size),
+                     DESCENT_OK);
+    assert_non_null(strstr(script, "a'';system(''touch>owned'');#"));
+    free(script);
+    assert_int_equal(stat(in(out, "owned").text, &info), -1);
+}
+
 static void other_requests_and_damaged_grids_are_refused(void **state)
 {
     (void)state;
@@ -529,6 +548,7 @@ int main(void)
         cmocka_unit_test(line_between_runs_ends_at_their_losses),
         cmocka_unit_test(trajectory_holds_the_weights_from_first_to_last),
         cmocka_unit_test(plane_and_course_of_a_path_are_written),
+        cmocka_unit_test(names_in_scripts_are_quoted),
         cmocka_unit_test(other_requests_and_damaged_grids_are_refused),
         cmocka_unit_test(runs_that_cannot_be_reopened_are_named),
     };

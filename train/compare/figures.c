@@ -5,7 +5,6 @@
 
 #include "train/plot.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +61,7 @@ static enum descent_status begin(struct drawing *drawing)
 static enum descent_status end(struct drawing *drawing, const char *name, int width, int height)
 {
     char path[PLAN_PATH];
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     if (fclose(drawing->script) != 0) {
         free(drawing->text);
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
@@ -70,22 +69,16 @@ static enum descent_status end(struct drawing *drawing, const char *name, int wi
     snprintf(path, sizeof path, "%s/%s.svg", drawing->directory, name);
     unlink(path);
     enum descent_status status =
-        plot_draw(drawing->directory, name, PLOT_SVG, width, height, drawing->text, &drawn);
-    *drawing->drawn += drawn;
+        plot_draw(drawing->directory, name, PLOT_SVG, width, height, drawing->text, &outcome);
+    *drawing->drawn += outcome == PLOT_DRAWN;
     free(drawing->text);
     return status;
 }
 
-/* In gnuplot's single quotes, where nothing but the quote is special. */
 static void quote(FILE *script, const char *text)
 {
-    putc('\'', script);
-    for (; *text; text++) {
-        if (*text == '\'')
-            putc('\'', script);
-        putc(iscntrl((unsigned char)*text) ? ' ' : *text, script);
-    }
-    putc('\'', script);
+    char buffer[512];
+    fputs(plot_quoted(text, buffer, sizeof buffer), script);
 }
 
 static const char *label(const struct drawing *drawing, int entry)

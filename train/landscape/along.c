@@ -118,39 +118,40 @@ static void begin(struct script *script, const struct visit *visit, const struct
 }
 
 static enum descent_status draw(const struct visit *visit, const struct paths *paths,
-                                const struct plane *plane, const double *values, bool *drawn)
+                                const struct plane *plane, const double *values, enum plot_outcome *outcome)
 {
     struct script script;
     begin(&script, visit, paths, plane, values);
     script_from_above(&script, "grid.csv", 0, 3, 1);
-    for (int i = 0; i < visit->runs; i++)
+    for (int i = 0; i < visit->runs; i++) {
         script_add(&script,
                    ", \\\n  'paths.csv' skip 1 using ($1 == %d ? $3 : NaN):4:(0) with linespoints lc rgb "
-                   "color(%d) lw 1.5 pt 7 ps 0.4 nocontour title '%s'",
-                   i, i, visit->run[i].path);
+                   "color(%d) lw 1.5 pt 7 ps 0.4 nocontour title ",
+                   i, i);
+        script_quoted(&script, visit->run[i].path);
+    }
     script_add(&script, "\n");
     enum descent_status status =
-        plot_draw(visit->out, "trajectory", PLOT_SVG_AND_PNG, 1000, 760, script.text, drawn);
+        plot_draw(visit->out, "trajectory", PLOT_SVG_AND_PNG, 1000, 760, script.text, outcome);
     if (status != DESCENT_OK)
         return status;
     begin(&script, visit, paths, plane, values);
     script_in_3d(&script, "grid.csv", 0, 3, 1);
     script_add(&script, "\n");
-    return plot_draw(visit->out, "surface", PLOT_SVG_AND_PNG, 1000, 760, script.text, drawn);
+    return plot_draw(visit->out, "surface", PLOT_SVG_AND_PNG, 1000, 760, script.text, outcome);
 }
 
 static enum descent_status report(const struct visit *visit, const struct paths *paths,
                                   const struct plane *plane, const double *values)
 {
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     enum descent_status status = write_paths(visit, paths);
     if (status == DESCENT_OK)
         status = visit_record(visit);
     if (status == DESCENT_OK && !visit->request->no_pictures)
-        status = draw(visit, paths, plane, values, &drawn);
+        status = draw(visit, paths, plane, values, &outcome);
     if (status == DESCENT_OK)
-        visit_print_files(visit, "grid.npy, grid.csv, paths.csv",
-                          drawn ? "; trajectory and surface, " : NULL);
+        visit_print_files(visit, "grid.npy, grid.csv, paths.csv", "; trajectory and surface, ", outcome);
     return status;
 }
 

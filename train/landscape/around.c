@@ -111,7 +111,7 @@ static const struct picture pictures[] = {
 enum { PICTURES = sizeof pictures / sizeof *pictures };
 
 static enum descent_status draw(const struct visit *visit, const struct picture *picture, int i,
-                                const double *values, bool *drawn)
+                                const double *values, enum plot_outcome *outcome)
 {
     const double low[2] = {-visit->request->span, -visit->request->span};
     const double high[2] = {visit->request->span, visit->request->span};
@@ -136,23 +136,23 @@ static enum descent_status draw(const struct visit *visit, const struct picture 
     }
     script_add(&script, "\n");
     snprintf(name, sizeof name, "%s-%d", picture->name, i + 1);
-    return plot_draw(visit->out, name, PLOT_SVG_AND_PNG, 1000, 760, script.text, drawn);
+    return plot_draw(visit->out, name, PLOT_SVG_AND_PNG, 1000, 760, script.text, outcome);
 }
 
 static enum descent_status report(const struct visit *visit, const double *values)
 {
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     report_center(visit, values);
     report_roughness(visit, values);
     enum descent_status status = report_sharpness(visit);
     int pictures_of_all = visit->request->no_pictures ? 0 : PICTURES * visit->request->directions;
     for (int i = 0; i < pictures_of_all && status == DESCENT_OK; i++)
-        status = draw(visit, &pictures[i % PICTURES], i / PICTURES, values, &drawn);
+        status = draw(visit, &pictures[i % PICTURES], i / PICTURES, values, &outcome);
     if (status == DESCENT_OK)
         status = visit_record(visit);
     if (status == DESCENT_OK)
-        visit_print_files(visit, "grid.npy, grid.csv",
-                          drawn ? "; landscape-N, surface-N and accuracy-N, " : NULL);
+        visit_print_files(visit, "grid.npy, grid.csv", "; landscape-N, surface-N and accuracy-N, ",
+                          outcome);
     return status;
 }
 

@@ -46,15 +46,18 @@ static void report_numbers(const struct visit *visit, const double *values)
     descent_json_set_number(visit->record, "barrier", barrier(values, first, last));
 }
 
-static enum descent_status draw(const struct visit *visit, bool *drawn)
+static enum descent_status draw(const struct visit *visit, enum plot_outcome *outcome)
 {
     struct script script = {.used = 0};
-    script_add(
-        &script,
-        "set datafile separator ','\nset xrange [-0.5:1.5]\nset title '%s (x = 0) to %s (x = 1), %s' "
-        "noenhanced\nset xlabel 'x'\nset ylabel 'loss'\nset y2label '%s'\nset ytics nomirror\n"
-        "set y2tics\nset grid x\nset key top center horizontal\nset logscale y\nset y2range [0:1]\n",
-        visit->run[0].path, visit->run[1].path, visit->run[0].model, visit_measure_name(visit));
+    char title[3 * PATH_MAX];
+    snprintf(title, sizeof title, "%s (x = 0) to %s (x = 1), %s", visit->run[0].path, visit->run[1].path,
+             visit->run[0].model);
+    script_add(&script, "set datafile separator ','\nset xrange [-0.5:1.5]\nset title ");
+    script_quoted(&script, title);
+    script_add(&script,
+               " noenhanced\nset xlabel 'x'\nset ylabel 'loss'\nset y2label '%s'\nset ytics nomirror\n"
+               "set y2tics\nset grid x\nset key top center horizontal\nset logscale y\nset y2range [0:1]\n",
+               visit_measure_name(visit));
     script_add(
         &script,
         "set arrow from 0, graph 0 to 0, graph 1 nohead lc rgb '#999999' dt 3\n"
@@ -64,18 +67,18 @@ static enum descent_status draw(const struct visit *visit, bool *drawn)
         "  '' skip 1 using 1:3 axes x1y2 with lines lw 2 lc rgb '#d55e00' title '%s, training', \\\n"
         "  '' skip 1 using 1:5 axes x1y2 with lines lw 2 dt 2 lc rgb '#d55e00' title 'test'\n",
         visit_measure_name(visit));
-    return plot_draw(visit->out, "line", PLOT_SVG_AND_PNG, 900, 560, script.text, drawn);
+    return plot_draw(visit->out, "line", PLOT_SVG_AND_PNG, 900, 560, script.text, outcome);
 }
 
 static enum descent_status report(const struct visit *visit, const double *values)
 {
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     report_numbers(visit, values);
     enum descent_status status = visit_record(visit);
     if (status == DESCENT_OK && !visit->request->no_pictures)
-        status = draw(visit, &drawn);
+        status = draw(visit, &outcome);
     if (status == DESCENT_OK)
-        visit_print_files(visit, "grid.npy, grid.csv", drawn ? ", line" : NULL);
+        visit_print_files(visit, "grid.npy, grid.csv", ", line", outcome);
     return status;
 }
 

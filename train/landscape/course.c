@@ -8,6 +8,7 @@
 #include "base/file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { LARGEST, SMALLEST, LOSS, ACCURACY, VALUES };
@@ -79,31 +80,34 @@ static void report_numbers(const struct course *course, const double *values)
            (long long)course->track.step[last]);
 }
 
-static enum descent_status draw(const struct visit *visit, bool *drawn)
+static enum descent_status draw(const struct visit *visit, enum plot_outcome *outcome)
 {
     struct script script = {.used = 0};
+    char title[2 * PATH_MAX];
+    snprintf(title, sizeof title, "sharpness of %s (%s) while it was trained", visit->run[0].path,
+             visit->run[0].model);
+    script_add(&script, "set datafile separator ','\nset title ");
+    script_quoted(&script, title);
     script_add(
         &script,
-        "set datafile separator ','\nset title 'sharpness of %s (%s) while it was trained' noenhanced\n"
-        "set xlabel 'step'\nset ylabel 'largest eigenvalue of the Hessian'\nset logscale y\n"
+        " noenhanced\nset xlabel 'step'\nset ylabel 'largest eigenvalue of the Hessian'\nset logscale y\n"
         "set y2label 'loss'\nset y2tics\nset ytics nomirror\nset grid\nset key top right\n"
         "plot 'course.csv' skip 1 using 1:2 with linespoints lw 2 pt 7 ps 0.4 lc rgb '#d55e00' title "
         "'sharpness', \\\n  '' skip 1 using 1:4 axes x1y2 with lines lw 2 lc rgb '#0072b2' title "
-        "'loss'\n",
-        visit->run[0].path, visit->run[0].model);
-    return plot_draw(visit->out, "course", PLOT_SVG_AND_PNG, 900, 560, script.text, drawn);
+        "'loss'\n");
+    return plot_draw(visit->out, "course", PLOT_SVG_AND_PNG, 900, 560, script.text, outcome);
 }
 
 static enum descent_status report(const struct course *course, const double *values)
 {
     const struct visit *visit = course->visit;
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     report_numbers(course, values);
     enum descent_status status = write_csv(course, values);
     if (status == DESCENT_OK && !visit->request->no_pictures)
-        status = draw(visit, &drawn);
+        status = draw(visit, &outcome);
     if (status == DESCENT_OK)
-        visit_print_files(visit, "course.npy, course.csv", drawn ? ", course" : NULL);
+        visit_print_files(visit, "course.npy, course.csv", ", course", outcome);
     return status;
 }
 

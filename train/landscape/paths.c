@@ -221,18 +221,22 @@ static void mark_places(struct script *script, const struct task *task)
 static void add_paths(struct script *script, const struct task *task, const struct trajectory *path,
                       const char *last, const char *z)
 {
-    for (int i = 0; i < task->optimizers; i++)
+    for (int i = 0; i < task->optimizers; i++) {
+        char name[41];
+        snprintf(name, sizeof name, "%.40s", path[i].spec);
         script_add(
             script,
             ", \\\n  'paths.csv' skip 1 using ($1 == %d && $2 <= %s && far($2, $3, $4) ? "
             "(px = $3, py = $4, $3) : NaN):4:(%s) with linespoints lc rgb color(%d) lw 1.5 pt 7 ps 0.3 "
-            "nocontour title '%.40s'",
-            i, last, z, i, path[i].spec);
+            "nocontour title ",
+            i, last, z, i);
+        script_quoted(script, name);
+    }
     script_add(script, "\n");
 }
 
 static enum descent_status draw(const struct task *task, const struct trajectory *path,
-                                const char *directory, bool *drawn)
+                                const char *directory, enum plot_outcome *outcome)
 {
     enum { FRAMES = 50 };
     struct script script;
@@ -241,7 +245,7 @@ static enum descent_status draw(const struct task *task, const struct trajectory
     script_from_above(&script, "grid.csv", 0, 3, 2);
     add_paths(&script, task, path, "1e9", "0");
     enum descent_status status =
-        plot_draw(directory, "landscape", PLOT_SVG_AND_PNG, 1000, 640, script.text, drawn);
+        plot_draw(directory, "landscape", PLOT_SVG_AND_PNG, 1000, 640, script.text, outcome);
     if (status != DESCENT_OK)
         return status;
 
@@ -254,7 +258,7 @@ static enum descent_status draw(const struct task *task, const struct trajectory
     script_from_above(&script, "grid.csv", 0, 3, 2);
     add_paths(&script, task, path, "upto", "0");
     script_add(&script, "}\n");
-    status = plot_draw(directory, "animation", PLOT_GIF, 800, 520, script.text, drawn);
+    status = plot_draw(directory, "animation", PLOT_GIF, 800, 520, script.text, outcome);
     if (status != DESCENT_OK)
         return status;
 
@@ -262,13 +266,13 @@ static enum descent_status draw(const struct task *task, const struct trajectory
     script_add(&script, "set ztics format ''\nset zlabel 'value, log' rotate\n");
     script_in_3d(&script, "grid.csv", 0, 3, 4);
     add_paths(&script, task, path, "1e9", "h($5) + 0.02");
-    return plot_draw(directory, "surface", PLOT_SVG_AND_PNG, 1000, 720, script.text, drawn);
+    return plot_draw(directory, "surface", PLOT_SVG_AND_PNG, 1000, 720, script.text, outcome);
 }
 
 static enum descent_status write_all(const struct task *task, const struct trajectory *path)
 {
     char directory[PATH_MAX];
-    bool drawn = false;
+    enum plot_outcome outcome = PLOT_NONE;
     snprintf(directory, sizeof directory, "runs/landscape-%s", task->surface->name);
     if (task->out)
         snprintf(directory, sizeof directory, "%s", task->out);
@@ -278,12 +282,11 @@ static enum descent_status write_all(const struct task *task, const struct traje
     if (status == DESCENT_OK)
         status = write_grid(task->surface, directory);
     if (status == DESCENT_OK && !task->no_pictures)
-        status = draw(task, path, directory, &drawn);
+        status = draw(task, path, directory, &outcome);
     if (status == DESCENT_OK)
-        printf("wrote %s: paths.csv, grid.csv%s\n", directory,
-               drawn               ? ", landscape.svg and .png, surface.svg and .png, animation.gif"
-               : task->no_pictures ? ""
-                                   : "; for pictures install gnuplot");
+        printf("wrote %s: paths.csv, grid.csv%s%s\n", directory,
+               outcome == PLOT_DRAWN ? ", landscape.svg and .png, surface.svg and .png, animation.gif" : "",
+               plot_excuse(outcome));
     return status;
 }
 

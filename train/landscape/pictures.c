@@ -1,6 +1,9 @@
 /* See pictures.h. */
 #include "train/landscape/pictures.h"
 
+#include "train/plot.h"
+
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,20 +18,33 @@ void script_add(struct script *script, const char *format, ...)
     script->used += length < 0 ? 0 : (size_t)length < left ? (size_t)length : left - 1;
 }
 
+void script_quoted(struct script *script, const char *text)
+{
+    char buffer[2 * PATH_MAX];
+    script_add(script, "%s", plot_quoted(text, buffer, sizeof buffer));
+}
+
+void script_colors(struct script *script)
+{
+    script_add(script,
+               "color(i) = int(word('0xd55e00 0x0072b2 0x009e73 0xcc79a7 0xe69f00 0x56b4e9 0xf0e442 "
+               "0x000000 0x999999 0x882255 0x117733 0x332288', i + 1))\n");
+}
+
 void script_begin(struct script *script, const char *title, const char *x, const char *y,
                   const double low[2], const double high[2])
 {
     script->used = 0;
     script_add(script,
                "set datafile separator ','\nset xrange [%g:%g]\nset yrange [%g:%g]\n"
-               "set xlabel '%s' noenhanced\nset ylabel '%s' noenhanced\nset title '%s' noenhanced\n",
-               low[0], high[0], low[1], high[1], x, y, title);
-    script_add(script,
-               "color(i) = int(word('0xd55e00 0x0072b2 0x009e73 0xcc79a7 0xe69f00 0x56b4e9 0xf0e442 "
-               "0x000000 0x999999 0x882255 0x117733 0x332288', i + 1))\n"
-               "set palette maxcolors 64 defined (0 '#33415c', 0.4 '#8fa3bf', 1 '#f4f2ec')\n"
-               "unset colorbox\n"
-               "set key at screen 0.99, screen 0.92 right top samplen 2 noenhanced\n");
+               "set xlabel '%s' noenhanced\nset ylabel '%s' noenhanced\nset title ",
+               low[0], high[0], low[1], high[1], x, y);
+    script_quoted(script, title);
+    script_add(script, " noenhanced\n");
+    script_colors(script);
+    script_add(script, "set palette maxcolors 64 defined (0 '#33415c', 0.4 '#8fa3bf', 1 '#f4f2ec')\n"
+                       "unset colorbox\n"
+                       "set key at screen 0.99, screen 0.92 right top samplen 2 noenhanced\n");
 }
 
 /* The next round number above z: 1, 2, 5, 10, or, fine, 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, ... */

@@ -14,9 +14,14 @@ struct script {
 
 void script_add(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What every picture of a grid begins with: CSV, ranges, title, names of the axes, the palette, and
- * color(i), colors that color-blind people can tell apart (Okabe & Ito's first). Until h(z), the height
- * that is shown for a value, is defined, nothing can be drawn. */
+/* "text" as plot_quoted() has it, which every text that is not a constant goes through. */
+void script_quoted(struct script *script, const char *text);
+
+/* color(i), colors that color-blind people can tell apart (Okabe & Ito's first). */
+void script_colors(struct script *script);
+
+/* What every picture of a grid begins with: CSV, ranges, title, names of the axes, the palette,
+ * color(i). Until h(z), the height that is shown for a value, is defined, nothing can be drawn. */
 void script_begin(struct script *script, const char *title, const char *x, const char *y,
                   const double low[2], const double high[2]);
 

@@ -211,14 +211,12 @@ enum descent_status visit_record(const struct visit *visit)
     return descent_json_write(visit_file(visit, "landscape.json", path), visit->record);
 }
 
-void visit_print_files(const struct visit *visit, const char *files, const char *pictures)
+void visit_print_files(const struct visit *visit, const char *files, const char *pictures,
+                       enum plot_outcome outcome)
 {
-    printf("wrote %s: landscape.json, %s", visit->out, files);
-    if (pictures)
-        printf("%s.svg and .png", pictures);
-    else if (!visit->request->no_pictures)
-        printf("; for pictures install gnuplot");
-    putchar('\n');
+    bool drawn = outcome == PLOT_DRAWN;
+    printf("wrote %s: landscape.json, %s%s%s%s\n", visit->out, files, drawn ? pictures : "",
+           drawn ? ".svg and .png" : "", plot_excuse(outcome));
 }
 
 static enum descent_status open_out(struct visit *visit, const char *kind)

@@ -6,6 +6,7 @@
 #include "train/landscape/landscape.h"
 #include "train/landscape/plane.h"
 #include "train/landscape/probe.h"
+#include "train/plot.h"
 #include "train/reopen.h"
 
 #include <limits.h>
@@ -43,8 +44,9 @@ const char *visit_measure_name(const struct visit *visit);
 enum descent_status visit_record(const struct visit *visit);
 
 /* Says what was written besides landscape.json: files, and pictures up to their ".svg and .png", with what
- * parts them from the files; NULL if none was drawn. */
-void visit_print_files(const struct visit *visit, const char *files, const char *pictures);
+ * parts them from the files. */
+void visit_print_files(const struct visit *visit, const char *files, const char *pictures,
+                       enum plot_outcome outcome);
 
 /* Loss and accuracy on the grids of planes of equal grids: planes x rows (y) x columns (x) x values, where
  * values are loss and accuracy of each part (the second NULL: one). Kept in grid.npy and, with the columns
