@@ -127,6 +127,23 @@ static int make_directory(const char *path)
     return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
 }
 
+enum descent_status descent_file_lock(const char *path, bool wait, int *file)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    *file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*file < 0)
+        return descent_fail_errno("open", path, errno);
+    int taken;
+    while ((taken = fcntl(*file, wait ? F_SETLKW : F_SETLK, &whole)) != 0 && errno == EINTR)
+        ;
+    if (taken == 0)
+        return DESCENT_OK;
+    int why = errno;
+    close(*file);
+    *file = -1;
+    return why == EACCES || why == EAGAIN ? DESCENT_OK : descent_fail_errno("lock", path, why);
+}
+
 enum descent_status descent_make_directories(const char *path)
 {
     char *partial = strdup(path);

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -22,6 +23,11 @@ void descent_file_abandon(struct descent_file *file);
 /* The whole file into malloc'ed memory with a 0 byte after it. Larger than `limit` bytes:
  * DESCENT_BAD_FORMAT. */
 enum descent_status descent_file_read(const char *path, size_t limit, char **data, size_t *size);
+
+/* Takes the lock of a file, which is made if need be, from other processes, on machines too that share it:
+ * waits for it, or else *file is -1 where another has it. It is let go of when *file is closed, or the
+ * process ends, however it ends. */
+enum descent_status descent_file_lock(const char *path, bool wait, int *file);
 
 /* mkdir -p. */
 enum descent_status descent_make_directories(const char *path);

@@ -483,6 +483,16 @@ static const char *check_row(const struct descent_option *rows, int i)
         return "has no help";
     if (row->type == DESCENT_OPTION_CHOICE && !row->choices)
         return "has no choices";
+    if (row->search_max > row->search_min) {
+        double low = row->search_min, high = row->search_max;
+        bool number = row->type == DESCENT_OPTION_REAL || row->type == DESCENT_OPTION_INTEGER;
+        bool share = row->open_max && row->max == 1; /* even in log(1 - value) */
+        bool limits = row->min != 0 || row->max != 0;
+        if (!number || !isfinite(low) || !isfinite(high) || (limits && (low < row->min || high > row->max)))
+            return "has a search range that is none of its type and limits";
+        if (row->search_log && (share ? high >= 1 : low <= 0))
+            return "has a search range that no logarithm can hold";
+    }
     return row->type <= DESCENT_OPTION_DURATION_LIST ? NULL : "has no known type";
 }
 

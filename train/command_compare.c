@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LEADERS = 4 /* optimizers on the live line */ };
 
@@ -44,7 +45,8 @@ static const struct option_row rows[] = {
      .help = "names, and presets that stand for several (see below), separated by commas (default: "
              "classic,adamw,lamb,lion)"},
     {NULL, "optimizer", "[NAME=]SPEC", OPTION_TEXTS, AT(optimizer), .max = PLAN_ENTRIES,
-     .help = "one more, as 'train --optimizer' takes it; what it sets is not tuned; may be repeated"},
+     .help = "one more, as 'train --optimizer' takes it, beside --optimizers or a suite's; what it sets is "
+             "not tuned; may be repeated"},
     {NULL, "reference", "NAME", OPTION_TEXT, AT(reference),
      .help = "the one that all others are measured against (default: adamw, or else the first)"},
     {NULL, "data", "NAME|PATH", OPTION_TEXT, AT(data),
@@ -70,14 +72,14 @@ static const struct option_row rows[] = {
     {NULL, "augment", "SPEC", OPTION_TEXT, AT(augment), .help = "random changes of training images"},
     {NULL, "validation", "FRACTION", OPTION_REAL, AT(validation), .min = 1e-6, .max = 1,
      .help = "of the training set, held out from all runs (default: 0.1)"},
-    {NULL, "points", "N", OPTION_COUNT, AT(points), .min = 1, .max = 100000,
+    {NULL, "points", "N", OPTION_COUNT, AT(points), .min = PLAN_LEAST_POINTS, .max = 100000,
      .help = "evaluations of a run on the validation part, outside the clock (default: 20)"},
     {NULL, "seed", "N", OPTION_SEED, AT(seed), .min = 1, .max = INT_MAX,
      .help = "of the split, the trials and the seeds of runs (default: 1)"},
 
     {"Where", "out", "DIR", OPTION_TEXT, AT(out),
      .help = "directory of the comparison; one that holds it is continued (default: "
-             "runs/compare-MODEL-DATA)"},
+             "runs/compare-MODEL-DATA, of the first task, or runs/compare-SUITE)"},
     {NULL, "jobs", "N", OPTION_COUNT, AT(jobs), .min = 1, .max = 256,
      .help = "runs at a time, each with one thread (default: the CPUs it may use)"},
     {NULL, "allow-code", NULL, OPTION_YES, AT(allow_code),
@@ -200,15 +202,15 @@ static enum descent_status add_spec(struct plan *plan, struct descent_arena *are
 }
 
 static enum descent_status add_entries(struct plan *plan, struct descent_arena *arena,
-                                       const struct request *request, const char *fallback)
+                                       const struct request *request, const struct suite *suite)
 {
     enum descent_status status = DESCENT_OK;
+    if (!request->optimizers[0] && (suite || !request->optimizer[0]))
+        status = add_names(plan, arena, suite ? suite->optimizers : "classic,adamw,lamb,lion");
     for (int i = 0; request->optimizers[i] && status == DESCENT_OK; i++)
         status = add_name(plan, arena, request->optimizers[i]);
     for (int i = 0; request->optimizer[i] && status == DESCENT_OK; i++)
         status = add_spec(plan, arena, request->optimizer[i]);
-    if (status == DESCENT_OK && plan->entry_count == 0)
-        status = add_names(plan, arena, fallback);
     return status;
 }
 
@@ -228,12 +230,9 @@ static bool begins_with_model(const char *text)
 }
 
 /* DATA:MODEL[@EPOCHS], each of which may have options after colons of their own. */
-static enum descent_status add_task(struct plan *plan, struct descent_arena *arena, const char *text,
-                                    int epochs)
+static enum descent_status read_task(struct plan_task *task, struct descent_arena *arena, const char *text,
+                                     int epochs)
 {
-    if (plan->task_count == PLAN_TASKS)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "more than %d tasks", PLAN_TASKS);
-    struct plan_task *task = &plan->task[plan->task_count];
     char *copy = descent_arena_string(arena, text);
     if (!copy)
         return out_of_memory();
@@ -254,8 +253,17 @@ static enum descent_status add_task(struct plan *plan, struct descent_arena *are
                             text);
     *colon = 0;
     *task = (struct plan_task){.data = copy, .model = colon + 1, .epochs = (int)number};
-    plan->task_count++;
-    return extension_load_spec(EXTENSION_MODEL, task->model);
+    return DESCENT_OK;
+}
+
+static enum descent_status add_task(struct plan *plan, struct descent_arena *arena, const char *text,
+                                    int epochs)
+{
+    if (plan->task_count == PLAN_TASKS)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "more than %d tasks", PLAN_TASKS);
+    struct plan_task *task = &plan->task[plan->task_count++];
+    enum descent_status status = read_task(task, arena, text, epochs);
+    return status == DESCENT_OK ? extension_load_spec(EXTENSION_MODEL, task->model) : status;
 }
 
 static enum descent_status add_tasks(struct plan *plan, struct descent_arena *arena,
@@ -331,8 +339,9 @@ static enum descent_status make_plan(struct plan *plan, struct descent_arena *ar
     enum descent_status status = find_suite(request->suite, &suite);
     if (status != DESCENT_OK)
         return status;
-    if (suite && (request->task[0] || request->data || request->model))
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--suite %s has tasks of its own", suite->name);
+    if (suite && (request->task[0] || request->data || request->model || request->epochs))
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--suite %s has tasks and epochs of its own",
+                            suite->name);
     if (request->task[0] && (request->data || request->model))
         return descent_fail(DESCENT_BAD_ARGUMENT, "--task stands instead of --data and --model");
     *plan = (struct plan){.leagues = request->league >= 0 ? (unsigned)request->league + 1 : open->leagues,
@@ -348,6 +357,9 @@ static enum descent_status make_plan(struct plan *plan, struct descent_arena *ar
                           .seed = request->seed ? request->seed : open->seed,
                           .schedule = request->schedule ? request->schedule : open->schedule,
                           .augment = request->augment ? request->augment : open->augment};
+    if (!(plan->leagues & PLAN_TUNED) && request->budget)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--budget %d: nothing is tuned in --league defaults",
+                            request->budget);
     if (!(plan->leagues & PLAN_TUNED))
         plan->budget = 0;
     bool same_tasks = stored && !suite && !request->task[0] && !request->data && !request->model;
@@ -362,7 +374,7 @@ static enum descent_status make_plan(struct plan *plan, struct descent_arena *ar
         plan->entry_count = stored->entry_count;
         memcpy(plan->entry, stored->entry, sizeof plan->entry);
     } else if (status == DESCENT_OK)
-        status = add_entries(plan, arena, request, suite ? suite->optimizers : "classic,adamw,lamb,lion");
+        status = add_entries(plan, arena, request, suite);
     if (status == DESCENT_OK)
         status = plan_complete(plan, arena);
     return status;
@@ -436,14 +448,40 @@ static enum descent_status settle(struct plan *plan, struct descent_arena *arena
         status = note_all_code(plan, arena, out);
     if (status == DESCENT_OK && (!exists || request->reference))
         status = find_reference(plan, request->reference);
+    if (status == DESCENT_OK && plan->entry_count < 2)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "%s alone is no comparison; expected two optimizers or more",
+                            plan->entry[0].label);
+    return status;
+}
+
+/* Others may be adding to the same directory: what is there now is read, merged and written by one process
+ * at a time. Data was opened meanwhile, which may have taken long. */
+static enum descent_status settle_and_write(struct plan *plan, struct descent_arena *arena,
+                                            const struct request *request, const char *out)
+{
+    char path[PATH_MAX + 16];
+    int file = -1;
+    enum descent_status status = descent_make_directories(out);
+    snprintf(path, sizeof path, "%s/.lock", out);
+    if (status == DESCENT_OK)
+        status = descent_file_lock(path, true, &file);
+    if (status == DESCENT_OK)
+        status = settle(plan, arena, request, out);
+    if (status == DESCENT_OK)
+        status = plan_write(plan, out);
+    if (file >= 0)
+        close(file);
     return status;
 }
 
 /* ---- Before the first run ---- */
 
 /* Every entry on a network like the task's: what is wrong with a spec is said now, not in hours. */
-static enum descent_status try_entries(const struct plan *plan, int task, const struct data_info *data)
+static enum descent_status try_entries(const struct plan *plan, int task, const struct data_info *data,
+                                       int64_t steps_per_epoch)
 {
+    int64_t steps = steps_per_epoch * plan->task[task].epochs;
     struct network network;
     enum descent_status status = network_build(plan->task[task].model, data, 1, &network);
     if (status != DESCENT_OK)
@@ -454,7 +492,8 @@ static enum descent_status try_entries(const struct plan *plan, int task, const 
     struct descent_param *params = nn_params(network.graph, &count);
     for (int i = 0; i < plan->entry_count && status == DESCENT_OK; i++) {
         struct optim *optim = optim_new(plan->entry[i].spec, params, count);
-        status = optim ? optim_schedule(optim, plan->schedule, 100, 20) : DESCENT_BAD_ARGUMENT;
+        status =
+            optim ? optim_schedule(optim, plan->schedule, steps, steps_per_epoch) : DESCENT_BAD_ARGUMENT;
         if (status == DESCENT_OK && optim_follows_reports(optim))
             status = descent_fail(DESCENT_BAD_ARGUMENT,
                                   "--schedule %s: follows validation, which here only "
@@ -464,6 +503,30 @@ static enum descent_status try_entries(const struct plan *plan, int task, const 
     }
     nn_plan_free(compiled);
     nn_graph_free(network.graph);
+    return status;
+}
+
+/* Splits the data as each run will, and tries what depends on it. */
+static enum descent_status try_task(const struct plan *plan, int task, const struct data_set *set)
+{
+    struct data_view *train = NULL, *validation = NULL;
+    struct data_loader *loader = NULL;
+    int64_t steps_per_epoch = 0;
+    enum descent_status status = data_split(set, plan->validation, plan->seed, &train, &validation);
+    if (status == DESCENT_OK) {
+        int64_t count = data_view_count(train);
+        int batch = plan->batch < count ? plan->batch : (int)count;
+        steps_per_epoch = (count + batch - 1) / batch;
+        loader = data_loader_new(
+            train, &(struct data_loader_options){
+                       .batch = batch, .order = DATA_SHUFFLED, .seed = 1, .augment = plan->augment});
+        status = loader ? DESCENT_OK : DESCENT_BAD_ARGUMENT;
+    }
+    if (status == DESCENT_OK)
+        status = try_entries(plan, task, data_describe(set), steps_per_epoch);
+    data_loader_free(loader);
+    data_view_free(train);
+    data_view_free(validation);
     return status;
 }
 
@@ -482,7 +545,7 @@ static enum descent_status open_data(const struct plan *plan, struct data_set *s
                                   "wants classes",
                                   plan->task[i].data);
         if (status == DESCENT_OK)
-            status = try_entries(plan, i, data_describe(sets[i]));
+            status = try_task(plan, i, sets[i]);
     }
     return status;
 }
@@ -589,9 +652,7 @@ static enum descent_status compare(const struct request *request, const char *ou
     for (int i = 0; i < plan.task_count && status == DESCENT_OK; i++)
         shared[i] = data_in_memory(sets[i]) ? sets[i] : NULL;
     if (status == DESCENT_OK)
-        status = descent_make_directories(out);
-    if (status == DESCENT_OK)
-        status = plan_write(&plan, out);
+        status = settle_and_write(&plan, arena, request, out);
     if (status == DESCENT_OK && !request->quiet)
         announce(&plan, out, jobs);
     if (status == DESCENT_OK) {
@@ -629,6 +690,28 @@ static int run_report(int argc, char **argv)
     return status == DESCENT_OK ? EXIT_DONE : report_error(status);
 }
 
+/* The directory of a comparison: what was asked for, or a name that tells what it is of. */
+static enum descent_status find_out(const struct request *request, struct descent_arena *arena, char *out,
+                                    size_t size)
+{
+    struct plan_task task = {.data = request->data ? request->data : "fashion-mnist",
+                             .model = request->model ? request->model : "lenet5"};
+    enum descent_status status = DESCENT_OK;
+    if (request->out || request->suite) {
+        int length = snprintf(out, size, "%s%s", request->out ? "" : "runs/compare-",
+                              request->out ? request->out : request->suite);
+        return (size_t)length < size
+                   ? DESCENT_OK
+                   : descent_fail(DESCENT_BAD_ARGUMENT, "--out %.60s...: is too long", out);
+    }
+    if (request->task[0])
+        status = read_task(&task, arena, request->task[0], 1);
+    struct train_config config = {.model = task.model, .data = task.data};
+    if (status == DESCENT_OK)
+        launch_out(&config, "compare-", out, size);
+    return status;
+}
+
 static int run_compare(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "report") == 0)
@@ -643,13 +726,11 @@ static int run_compare(int argc, char **argv)
     if (status == DESCENT_OK && request.help)
         print_help();
     else if (status == DESCENT_OK) {
-        struct train_config config = {.out = request.out,
-                                      .model = request.model ? request.model : "lenet5",
-                                      .data = request.data ? request.data : "fashion-mnist"};
-        launch_out(&config, "compare-", out, sizeof out);
-        status = compare(&request, config.out, arena, &code);
+        status = find_out(&request, arena, out, sizeof out);
+        if (status == DESCENT_OK)
+            status = compare(&request, out, arena, &code);
         if (status == DESCENT_OK && (code == EXIT_DONE || code == EXIT_FAILED))
-            status = make_report(config.out, request.quiet);
+            status = make_report(out, request.quiet);
     }
     descent_arena_free(arena);
     options_free(&table, &request);

@@ -183,6 +183,8 @@ static void every_card_is_complete(void **state)
         assert_int_equal(a->formula[strlen(a->formula) - 1], '\n');
         assert_string_equal(a->options[0].name, "lr");
         assert_option_rows(name, a->options, a->option_count);
+        if (descent_options_check(name, a->options, a->option_count))
+            fail_msg("%s", descent_error());
     }
     const struct optim_schedule_kind *const *kinds = optim_schedule_kinds(&count);
     for (int i = 0; i < count; i++) {
@@ -300,9 +302,10 @@ static void a_flawed_algorithm_is_not_registered(void **state)
     static const struct descent_option no_help[] = {OPTIM_LR("1", 0, 0), OPTIM_FLAG("x", "no", NULL)};
     static const struct descent_option twice[] = {OPTIM_LR("1", 0, 0), OPTIM_LR("1", 0, 0)};
     static const struct descent_option bad_default[] = {OPTIM_LR("one", 0, 0)};
+    static const struct descent_option beyond[] = {OPTIM_LR("1", -1, 1)}, from_0[] = {OPTIM_LR("1", 0, 1)};
     const struct optim_algorithm *adam = optim_find("adam");
-    struct optim_algorithm flawed[10];
-    for (int i = 0; i < 10; i++) {
+    struct optim_algorithm flawed[12];
+    for (int i = 0; i < 12; i++) {
         flawed[i] = *adam;
         flawed[i].name = "flawed";
     }
@@ -316,6 +319,8 @@ static void a_flawed_algorithm_is_not_registered(void **state)
     flawed[7].options = bad_default, flawed[7].option_count = 1;
     flawed[8].fallback = "sgd";
     flawed[9].answers = OPTIM_DIFFICULTIES;
+    flawed[10].options = beyond, flawed[10].option_count = 1;
+    flawed[11].options = from_0, flawed[11].option_count = 1;
     static const char *const messages[] = {
         "optimizer flawed has no .summary",
         "has no function .step",
@@ -327,8 +332,10 @@ static void a_flawed_algorithm_is_not_registered(void **state)
         "the default: lr=one for",
         "has no function .takes",
         "has no difficulty",
+        "option 1 (lr) has a search range that is none of its type and limits",
+        "option 1 (lr) has a search range that no logarithm can hold",
     };
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 12; i++) {
         assert_int_equal(optim_register(&flawed[i]), DESCENT_BAD_ARGUMENT);
         assert_error_has(messages[i]);
     }

@@ -147,12 +147,13 @@ static void every_trial_of_every_algorithm_is_a_spec(void **state)
 
 /* ---- Runs ---- */
 
-static const char options[] = "--model mlp:8 --epochs 1 --batch 20 --points 4 --optimizers sgd,adamw,dog "
-                              "--budget 3 --seeds 2 --jobs 2";
+static const char options[] =
+    "--model mlp:8 --epochs 1 --batch 20 --points 4 --optimizers sgd,adamw,dog --seeds 2 --jobs 2";
 
 static void arguments(const struct path *out, const char *more, char text[1000])
 {
-    snprintf(text, 1000, "compare --data %s --out %s %s %s", data.text, out->text, options, more);
+    snprintf(text, 1000, "compare --data %s --out %s %s %s %s", data.text, out->text, options,
+             strstr(more, "--league defaults") ? "" : "--budget 3", more);
 }
 
 static void must_compare(const struct path *out, const char *more)
@@ -367,12 +368,19 @@ static void wrong_comparisons_are_refused_before_the_first_run(void **state)
         {"--task mnist", 2, "DATA:MODEL"},
         {"--task fashion-mnist:mlp@x", 2, "epochs after '@'"},
         {"--suite quik", 2, "did you mean 'quick'"},
-        {"--suite quick --model mlp", 2, "tasks of its own"},
+        {"--suite quick --model mlp", 2, "tasks and epochs of its own"},
         {"--reference adma", 2, "not among the optimizers"},
         {"--schedule plateau", 2, "follows validation"},
         {"--league best", 2, "defaults, tuned"},
         {"--budget 0", 2, "--budget 0"},
         {"--data nowhere", 1, "nowhere"},
+        {"--suite quick --epochs 3", 2, "epochs of its own"},
+        {"--league defaults --budget 4", 2, "nothing is tuned"},
+        {"--optimizer sgd:lr=0.1", 2, "no comparison"},
+        {"--points 3", 2, "--points 3"},
+        {"--data " SAMPLE " --augment bogus", 2, "bogus"},
+        {"--data " SAMPLE " --validation 0.000001", 2, "validation"},
+        {"--data " SAMPLE " --model mlp:8 --schedule constant+then:500+cosine --epochs 1", 2, "500"},
     };
     struct path out = path_of("refused");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -414,6 +422,66 @@ static void a_run_that_cannot_be_done_is_named_and_the_others_go_on(void **state
     program_free(&program);
 }
 
+/* What the best of all trials is, is not known while one is missing; nor may it change afterwards. */
+static void final_runs_wait_for_a_trial_that_could_not_be_done(void **state)
+{
+    (void)state;
+    static struct records all;
+    struct path whole = path_of("reads"), out = path_of("waits");
+    char text[1000], path[PLAN_PATH], file[PLAN_PATH + 40];
+    must_compare(&whole, "");
+    read_all(&whole, &all);
+    struct plan_run missing = {0, 0, PLAN_TRIAL_RUN, 0}, tuned = {0, 0, PLAN_TUNED_RUN, 0};
+    struct record trial[3];
+    for (int k = 0; k < 3; k++) {
+        const struct plan_run run = {0, 0, PLAN_TRIAL_RUN, k};
+        trial[k] = all.record[plan_find(&all.plan, &run)];
+    }
+    missing.index = record_best(trial, 3);
+    char lock[PLAN_PATH + 40];
+    snprintf(lock, sizeof lock, "%s/lock", plan_path(&all.plan, &missing, out.text, path));
+    assert_int_equal(descent_make_directories(lock), DESCENT_OK); /* what should be a file */
+    arguments(&out, "", text);
+    struct program program = program_run("%s", text);
+    program_must_say(&program, 1, lock);
+    program_free(&program);
+    snprintf(file, sizeof file, "%s/metrics.jsonl", plan_path(&all.plan, &tuned, out.text, path));
+    assert_int_not_equal(access(file, F_OK), 0);
+    tuned.entry = 1;
+    snprintf(file, sizeof file, "%s/metrics.jsonl", plan_path(&all.plan, &tuned, out.text, path));
+    assert_int_equal(access(file, F_OK), 0); /* the others do not */
+    free_all(&all);
+    assert_int_equal(rmdir(lock), 0);
+    must_compare(&out, "");
+    must_agree(&whole, &out);
+}
+
+/* Several processes may add an optimizer each at the same moment. */
+static void two_optimizers_can_join_at_once(void **state)
+{
+    (void)state;
+    static struct records all;
+    struct path out = path_of("joined-twice");
+    must_compare(&out, "--league defaults");
+    enum { JOINING = 3 };
+    static const char *const names[JOINING] = {"adam", "momentum", "lion"};
+    pid_t child[JOINING];
+    for (int i = 0; i < JOINING; i++) {
+        char text[1000];
+        snprintf(text, sizeof text, "compare --out %s --quiet --optimizers %s", out.text, names[i]);
+        child[i] = program_start(text);
+    }
+    for (int i = 0; i < JOINING; i++) {
+        struct program program = program_wait(child[i]);
+        program_must_say(&program, 0, "");
+        program_free(&program);
+    }
+    must_compare(&out, "--league defaults");
+    read_all(&out, &all);
+    assert_int_equal(all.plan.entry_count, 3 + JOINING);
+    free_all(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +497,8 @@ int main(void)
         cmocka_unit_test(a_rule_of_ones_own_takes_part_and_its_code_must_be_allowed),
         cmocka_unit_test(wrong_comparisons_are_refused_before_the_first_run),
         cmocka_unit_test(a_run_that_cannot_be_done_is_named_and_the_others_go_on),
+        cmocka_unit_test(final_runs_wait_for_a_trial_that_could_not_be_done),
+        cmocka_unit_test(two_optimizers_can_join_at_once),
     };
     return cmocka_run_group_tests(tests, make_data, NULL);
 }

@@ -242,6 +242,90 @@ static void a_comparison_that_has_only_a_plan_is_no_error(void **state)
     comparison_free(&comparison);
 }
 
+/* sgd's trials all diverge. */
+static struct made_run make_lost(const struct plan *plan, const struct plan_run *run)
+{
+    struct made_run made = make_lines(plan, run);
+    if (run->entry == 3 && run->kind == PLAN_TRIAL_RUN)
+        made.diverges_at = 2;
+    if (run->entry == 3 && run->kind == PLAN_TUNED_RUN)
+        made.missing = true;
+    return made;
+}
+
+static void an_optimizer_whose_trials_all_diverge_has_lost(void **state)
+{
+    (void)state;
+    const char *out = scratch_path("lost");
+    struct plan plan = plan_of(6, 4, four);
+    make_comparison(&plan, out, make_lost);
+    struct comparison comparison;
+    read_comparison(out, &comparison);
+    assert_int_equal(comparison.finished, comparison.runs);
+    const struct comparison_result *sgd = &comparison.task[0].result[1][3];
+    assert_true(sgd->lost && sgd->diverged == 6);
+    assert_int_equal(sgd->steps[1].verdict, LATER);
+    assert_true(isinf(sgd->steps[1].ratio));
+    near(sgd->steps[1].smallest_p, 3 * ldexp(1, -5), 1e-15); /* it is one of three comparisons */
+    near(sgd->test.median, 0, 0);
+    assert_int_equal(comparison.overall[1][3].problems, 6);
+    near(comparison.overall[1][3].score, 0, 0);
+    comparison_free(&comparison);
+}
+
+/* Runs of an earlier state of things: a trial at another point, a final run with settings of no winner. */
+static void settings_are_read_from_the_runs(void **state)
+{
+    (void)state;
+    const char *out = scratch_path("drift");
+    struct plan plan = plan_of(6, 4, four);
+    make_comparison(&plan, out, make_lines);
+    struct comparison comparison;
+    read_comparison(out, &comparison);
+    for (int i = 0; i < comparison.runs; i++) {
+        struct plan_run run = plan_run(&plan, i);
+        struct made_run made = make_lines(&plan, &run);
+        if (run.entry != 3 || run.kind == PLAN_DEFAULT_RUN)
+            continue;
+        made.top = run.kind == PLAN_TRIAL_RUN && run.index == 4 ? 0.9 : made.top;
+        made.spec = run.kind == PLAN_TRIAL_RUN && run.index == 4   ? "sgd:lr=0.0777,nesterov=no"
+                    : run.index == 5 && run.kind == PLAN_TUNED_RUN ? "sgd:lr=0.0778"
+                    : run.kind == PLAN_TUNED_RUN                   ? "sgd:nesterov=no,lr=0.0777"
+                                                                   : NULL;
+        make_run(&comparison.plan, &run, out, &made);
+    }
+    comparison_free(&comparison);
+    read_comparison(out, &comparison);
+    const struct comparison_result *sgd = &comparison.task[0].result[1][3];
+    assert_int_equal(comparison.task[0].tuning[3].best, 4);
+    assert_string_equal(sgd->settings, "sgd:lr=0.0777,nesterov=no");
+    near(comparison.task[0].tuning[3].lr[4], 0.0777, 1e-12);
+    assert_int_equal(sgd->done, 5);
+    assert_int_equal(comparison.finished, comparison.runs - 1);
+    comparison_free(&comparison);
+}
+
+static struct made_run make_no_target(const struct plan *plan, const struct plan_run *run)
+{
+    struct made_run made = make_lines(plan, run);
+    if (run->kind == PLAN_TUNED_RUN && run->index < 3 && (run->entry == 1 || run->entry == 2))
+        made.diverges_at = 3;
+    return made;
+}
+
+static void where_half_of_its_runs_diverge_nobody_sets_a_target(void **state)
+{
+    (void)state;
+    const char *out = scratch_path("no-target");
+    struct plan plan = plan_of(6, 4, four);
+    make_comparison(&plan, out, make_no_target);
+    struct comparison comparison;
+    read_comparison(out, &comparison);
+    assert_true(isnan(comparison.task[0].target[0]) && isnan(comparison.task[0].target[2]));
+    assert_int_equal(comparison.task[0].result[1][3].steps[1].pairs, 0);
+    comparison_free(&comparison);
+}
+
 /* ---- Tuning ---- */
 
 static const struct plan_entry two[] = {{.label = "momentum", .spec = "momentum"},
@@ -327,6 +411,35 @@ static struct made_run make_tasks(const struct plan *plan, const struct plan_run
                              .top = 0.5 + 0.1 * run->task};
 }
 
+/* In the tuned league one optimizer has not run on the third task. */
+static struct made_run make_two_tuned_tasks(const struct plan *plan, const struct plan_run *run)
+{
+    struct made_run made = make_tasks(plan, run);
+    made.missing = run->kind == PLAN_TUNED_RUN && run->task == 2 && run->entry == 3;
+    return made;
+}
+
+static void leagues_have_ranks_of_their_own_tasks(void **state)
+{
+    (void)state;
+    const char *out = scratch_path("leagues");
+    struct plan plan = plan_of(6, 4, four);
+    plan.task_count = 3;
+    for (int t = 0; t < 3; t++) {
+        static const char *const names[] = {"one", "two", "three"};
+        plan.task[t] = (struct plan_task){.data = names[t], .model = "curve", .epochs = 2};
+    }
+    make_comparison(&plan, out, make_two_tuned_tasks);
+    struct comparison comparison;
+    read_comparison(out, &comparison);
+    for (int league = 0; league < 2; league++) {
+        int tasks = league ? 2 : 3;
+        assert_int_equal(comparison.ranked[league], tasks);
+        near(comparison.critical_difference[league], 2.569 * sqrt(4 * 5 / (6.0 * tasks)), 1e-3);
+    }
+    comparison_free(&comparison);
+}
+
 static void several_tasks_give_ranks_profiles_and_one_pooled_effect(void **state)
 {
     (void)state;
@@ -340,8 +453,8 @@ static void several_tasks_give_ranks_profiles_and_one_pooled_effect(void **state
     make_comparison(&plan, out, make_tasks);
     struct comparison comparison;
     read_comparison(out, &comparison);
-    assert_int_equal(comparison.ranked, 3);
-    near(comparison.critical_difference, 2.569 * sqrt(4 * 5 / 18.0), 1e-3);
+    assert_int_equal(comparison.ranked[1], 3);
+    near(comparison.critical_difference[1], 2.569 * sqrt(4 * 5 / 18.0), 1e-3);
     assert_true(comparison.friedman_p[1] < 0.05);
     const struct comparison_overall *overall = comparison.overall[1];
     for (int e = 0; e < 4; e++) {
@@ -371,6 +484,10 @@ int main(void)
         cmocka_unit_test(missing_runs_count_nowhere_and_diverged_ones_as_failures),
         cmocka_unit_test(a_comparison_that_has_only_a_plan_is_no_error),
         cmocka_unit_test(edges_basins_and_a_budget_too_small_are_found),
+        cmocka_unit_test(an_optimizer_whose_trials_all_diverge_has_lost),
+        cmocka_unit_test(settings_are_read_from_the_runs),
+        cmocka_unit_test(where_half_of_its_runs_diverge_nobody_sets_a_target),
+        cmocka_unit_test(leagues_have_ranks_of_their_own_tasks),
         cmocka_unit_test(several_tasks_give_ranks_profiles_and_one_pooled_effect),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #define DESCENT_TESTS_TRAIN_COMPARE_RUNS_H
 
 #include "train/compare/plan.h"
+#include "train/compare/record.h"
+#include "train/compare/space.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -21,10 +23,11 @@ struct made_run {
     double rise; /* accuracy is top * (1 - 2^(-step / rise)), or top * step / rise if `straight` */
     double top;
     bool straight;
-    bool missing;    /* the run has no end */
-    double pace;     /* CPU seconds a step; 0: 0.01 */
-    int diverges_at; /* after so many points; 0: never */
-    double test;     /* accuracy on the test part */
+    bool missing;     /* the run has no end */
+    double pace;      /* CPU seconds a step; 0: 0.01 */
+    int diverges_at;  /* after so many points; 0: never */
+    double test;      /* accuracy on the test part */
+    const char *spec; /* NULL: what the plan says */
 };
 
 static inline double made_accuracy(const struct made_run *run, double step)
@@ -32,12 +35,33 @@ static inline double made_accuracy(const struct made_run *run, double step)
     return run->top * (run->straight ? step / run->rise : 1 - exp2(-step / run->rise));
 }
 
+/* Of a tuned run the best trial's, which must have been made before. */
+static inline void made_spec(const struct plan *plan, const struct plan_run *which, const char *out,
+                             char spec[SPEC_LENGTH])
+{
+    struct record trial[PLAN_TRIALS];
+    struct plan_run run = *which;
+    char path[PLAN_PATH];
+    if (which->kind == PLAN_TUNED_RUN) {
+        run.kind = PLAN_TRIAL_RUN;
+        for (run.index = 0; run.index < plan->budget; run.index++)
+            assert_int_equal(record_read(plan_path(plan, &run, out, path), &trial[run.index]), DESCENT_OK);
+        run.index = record_best(trial, plan->budget);
+        for (int i = 0; i < plan->budget; i++)
+            record_free(&trial[i]);
+    }
+    assert_int_equal(plan_spec(plan, run.index < 0 ? which : &run, spec, SPEC_LENGTH), DESCENT_OK);
+}
+
 static inline void make_run(const struct plan *plan, const struct plan_run *which, const char *out,
                             const struct made_run *run)
 {
-    char path[PLAN_PATH], file[PLAN_PATH + 32], spec[1024];
+    char path[PLAN_PATH], file[PLAN_PATH + 32], spec[SPEC_LENGTH];
     assert_int_equal(descent_make_directories(plan_path(plan, which, out, path)), DESCENT_OK);
-    assert_int_equal(plan_spec(plan, which, spec, sizeof spec), DESCENT_OK);
+    if (run->spec)
+        snprintf(spec, sizeof spec, "%s", run->spec);
+    else
+        made_spec(plan, which, out, spec);
     snprintf(file, sizeof file, "%s/run.json", path);
     FILE *stream = fopen(file, "w");
     assert_non_null(stream);
@@ -77,11 +101,12 @@ static inline void make_run(const struct plan *plan, const struct plan_run *whic
 }
 
 /* Writes OUT/comparison.json and all runs, as `make` says. */
-static inline void make_comparison(struct plan *plan, const char *out,
+static inline void make_comparison(const struct plan *unnamed, const char *out,
                                    struct made_run make(const struct plan *plan,
                                                         const struct plan_run *run))
 {
     struct descent_arena *arena = descent_arena_new();
+    struct plan named = *unnamed, *plan = &named;
     assert_non_null(arena);
     assert_int_equal(plan_complete(plan, arena), DESCENT_OK);
     assert_int_equal(descent_make_directories(out), DESCENT_OK);

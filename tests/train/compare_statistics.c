@@ -285,9 +285,36 @@ static void expected_best_is_the_mean_over_all_choices(void **state)
     assert_true(statistics_expected_best(&one, 1, 1) == 3);
 }
 
+/* Whichever of two optimizers is called the reference, one's ratio is the other's upside down. */
+static void median_ratios_can_be_inverted(void **state)
+{
+    (void)state;
+    double two[] = {2, 0.5}, missed[] = {0.9, 0}, misses[] = {INFINITY, 0.9}, both[] = {0, INFINITY};
+    near(statistics_median_ratio(two, 2), 1, 1e-15);
+    near(statistics_median_ratio(missed, 2), 0, 0);
+    assert_true(isinf(statistics_median_ratio(misses, 2)));
+    near(statistics_median_ratio(both, 2), 1, 0);
+    struct descent_random random = descent_random_new(1, DESCENT_RANDOM_TEST, 0);
+    for (int n = 1; n < 12; n++) {
+        double ratio[12], inverse[12];
+        for (int i = 0; i < n; i++) {
+            ratio[i] = i % 5 == 4 ? INFINITY : i % 5 == 3 ? 0 : exp(descent_random_normal(&random));
+            inverse[i] = 1 / ratio[i];
+        }
+        double one = statistics_median_ratio(ratio, n), other = statistics_median_ratio(inverse, n);
+        if (isinf(one))
+            near(other, 0, 0);
+        else if (one == 0)
+            assert_true(isinf(other));
+        else
+            near(one * other, 1, 1e-14);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(median_ratios_can_be_inverted),
         cmocka_unit_test(quantiles_and_interquartile_means_are_numpys_and_rliables),
         cmocka_unit_test(bootstrap_intervals_are_scipys),
         cmocka_unit_test(stratified_bootstrap_intervals_are_rliables),

@@ -2,6 +2,7 @@
 #include "train/compare/analysis.h"
 
 #include "base/memory.h"
+#include "train/compare/settings.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -27,13 +28,31 @@ static bool played(const struct plan *plan, int league)
 
 /* ---- Reading ---- */
 
+/* Remembers the first two that differ. */
+static void note(const char *seen[2], const char *one)
+{
+    if (!seen[0])
+        seen[0] = one;
+    else if (!seen[1] && strcmp(seen[0], one) != 0)
+        seen[1] = one;
+}
+
+/* winner: the trial whose settings a final run must have, or NULL; with others it is as if the run were not
+ * there. */
 static enum descent_status read_run(struct comparison *comparison, const char *out, struct plan_run run,
-                                    struct record *record)
+                                    const struct record *winner, struct record *record)
 {
     char path[PLAN_PATH];
     enum descent_status status = record_read(plan_path(&comparison->plan, &run, out, path), record);
-    comparison->finished += record->state != RECORD_MISSING;
+    if (status == DESCENT_OK && record->state != RECORD_MISSING && winner &&
+        settings_differ(&comparison->plan.entry[run.entry], winner->spec, record->spec))
+        record_free(record);
+    if (status != DESCENT_OK || record->state == RECORD_MISSING)
+        return status;
+    comparison->finished++;
     comparison->test_reads += record->test_reads;
+    note(comparison->build, record->build);
+    note(comparison->task[run.task].data, record->data);
     return status;
 }
 
@@ -44,13 +63,24 @@ static enum descent_status read_finals(struct comparison *comparison, const char
     struct comparison_result *result = &comparison->task[task].result[league][entry];
     enum descent_status status = NEW(comparison, &result->final, plan->seeds);
     result->state_bytes_per_parameter = NAN;
+    const struct record *winner = NULL;
+    if (league == 1) {
+        const struct comparison_tuning *tuning = &comparison->task[task].tuning[entry];
+        int best = record_best(tuning->trial, plan->budget);
+        settings_winner(tuning->trial, plan->budget, &result->lost);
+        winner = best >= 0 ? &tuning->trial[best] : NULL;
+    }
     for (int i = 0; status == DESCENT_OK && i < plan->seeds; i++) {
         struct record *record = &result->final[i].record;
         struct plan_run run = {.task = task, .entry = entry, .kind = LEAGUE_RUNS[league], .index = i};
-        status = read_run(comparison, out, run, record);
+        if (result->lost) {
+            *record = (struct record){.state = RECORD_DIVERGED, .test_loss = NAN, .test_accuracy = NAN};
+            comparison->finished++;
+        } else
+            status = read_run(comparison, out, run, winner, record);
         result->done += record->state == RECORD_DONE;
         result->diverged += record->state == RECORD_DIVERGED;
-        if (record->state != RECORD_MISSING)
+        if (record->state != RECORD_MISSING && !result->lost)
             result->state_bytes_per_parameter = record->state_bytes / record->parameters;
     }
     return status;
@@ -69,7 +99,7 @@ static enum descent_status read_trials(struct comparison *comparison, const char
         status = NEW(comparison, &tuning->expected, plan->budget);
     for (int i = 0; status == DESCENT_OK && i < plan->budget; i++) {
         struct plan_run run = {.task = task, .entry = entry, .kind = PLAN_TRIAL_RUN, .index = i};
-        status = read_run(comparison, out, run, &tuning->trial[i]);
+        status = read_run(comparison, out, run, NULL, &tuning->trial[i]);
         tuning->finished += tuning->trial[i].state != RECORD_MISSING;
         tuning->diverged += tuning->trial[i].state == RECORD_DIVERGED;
     }
@@ -162,10 +192,12 @@ static enum descent_status locate_trials(struct comparison *comparison, int t, i
     for (int i = 0; status == DESCENT_OK && i < plan->budget; i++) {
         struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = i};
         char spec[SPEC_LENGTH];
-        if (!unknown)
+        const struct record *trial = &tuning->trial[i];
+        if (!unknown && trial->state == RECORD_MISSING)
             status = plan_spec(plan, &run, spec, sizeof spec);
         if (!unknown && status == DESCENT_OK)
-            status = space_locate(spec, &tuning->space, tuning->place[i]);
+            status = space_locate(trial->state == RECORD_MISSING ? spec : trial->spec, &tuning->space,
+                                  tuning->place[i]);
         tuning->lr[i] = lr < 0 ? NAN : lr_at(tuning->space.dimension[lr].option, tuning->place[i][lr]);
     }
     return status;
@@ -197,8 +229,9 @@ static enum descent_status analyse_tuning(struct comparison *comparison, int t, 
         tuning->basin = basin_width(tuning, plan->budget);
     struct plan_run run = {.task = t, .entry = e, .kind = PLAN_TRIAL_RUN, .index = tuning->best};
     char spec[SPEC_LENGTH];
-    if (plan_spec(plan, &run, spec, sizeof spec) != DESCENT_OK)
-        snprintf(spec, sizeof spec, "%s", tuning->trial[tuning->best].spec);
+    status = settings_of_trial(plan, &run, &tuning->trial[tuning->best], spec);
+    if (status != DESCENT_OK)
+        return status;
     char *settings = descent_arena_string(comparison->arena, spec);
     comparison->task[t].result[1][e].settings = settings;
     return settings ? DESCENT_OK : descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
@@ -307,7 +340,8 @@ static void set_targets(const struct plan *plan, struct comparison_task *task)
             if (record->state != RECORD_MISSING)
                 values[n++] = accuracy_after(record, comparison_shares[k]);
         }
-        task->target[k] = n > 0 ? statistics_median(values, n) : NAN;
+        bool known = n > 0 && 2 * result[task->setter].diverged < n;
+        task->target[k] = known ? statistics_median(values, n) : NAN;
     }
 }
 
@@ -373,10 +407,10 @@ static enum descent_status measure_effect(const struct comparison *comparison, d
         effect->pairs += sizes[s];
     if (effect->pairs == 0)
         return DESCENT_OK;
-    enum descent_status status = statistics_bootstrap(ratios, sizes, strata, statistics_median,
+    enum descent_status status = statistics_bootstrap(ratios, sizes, strata, statistics_median_ratio,
                                                       comparison->plan.seed, &effect->interval);
     effect->verdict = judge(effect->pairs, effect->interval);
-    effect->ratio = statistics_median(ratios, effect->pairs);
+    effect->ratio = statistics_median_ratio(ratios, effect->pairs);
     return status;
 }
 
@@ -489,7 +523,9 @@ static enum descent_status check_inclusion(const struct comparison *comparison,
             status = measure_difference(comparison, a, b, record_outcome, &check->accuracy);
         if (status != DESCENT_OK)
             return status;
-        check->failed = check->steps.verdict == LATER || check->accuracy.interval.high < 0;
+        bool lower =
+            check->accuracy.interval.high < 0 && statistics_smallest_p(check->accuracy.pairs, 1) <= LEVEL;
+        check->failed = check->steps.verdict == LATER || lower;
     }
     return DESCENT_OK;
 }
@@ -579,7 +615,7 @@ static enum descent_status rank_over_tasks(struct comparison *comparison, int le
     const struct plan *plan = &comparison->plan;
     int methods = plan->entry_count, tasks = 0;
     double *values, ranks[PLAN_ENTRIES];
-    comparison->friedman_p[league] = NAN;
+    comparison->friedman_p[league] = comparison->critical_difference[league] = NAN;
     enum descent_status status = NEW(comparison, &values, plan->task_count * methods);
     for (int t = 0; status == DESCENT_OK && t < plan->task_count; t++) {
         bool complete = true;
@@ -593,8 +629,8 @@ static enum descent_status rank_over_tasks(struct comparison *comparison, int le
     }
     if (status != DESCENT_OK || tasks < 2 || methods < 2)
         return status;
-    comparison->ranked = tasks;
-    comparison->critical_difference = statistics_critical_difference(tasks, methods);
+    comparison->ranked[league] = tasks;
+    comparison->critical_difference[league] = statistics_critical_difference(tasks, methods);
     status = statistics_friedman(values, tasks, methods, ranks, &comparison->friedman_p[league]);
     for (int e = 0; status == DESCENT_OK && e < methods; e++)
         comparison->overall[league][e].mean_rank = ranks[e];

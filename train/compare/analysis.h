@@ -52,9 +52,10 @@ struct comparison_final {
 
 /* An optimizer in a league on a task. */
 struct comparison_result {
-    struct comparison_final *final;             /* one a seed */
-    const char *settings;                       /* the spec of these runs; NULL: not chosen yet */
-    int done, diverged;                         /* of the final runs; the others are missing */
+    struct comparison_final *final; /* one a seed */
+    const char *settings;           /* the spec of these runs; NULL: not chosen yet */
+    int done, diverged;             /* of the final runs; the others are missing */
+    bool lost; /* all trials diverged: there are no final runs, and each counts as diverged */
     struct comparison_summary validation, test; /* accuracies at the end */
     struct comparison_summary time[COMPARISON_TARGETS][CLOCKS];
     int reached[COMPARISON_TARGETS];
@@ -72,7 +73,7 @@ struct comparison_tuning {
     double (*place)[SPACE_DIMENSIONS]; /* of each in the space, 0 .. 1 */
     double *lr;                        /* of each; NAN where it is not tuned */
     int finished, diverged;
-    int best;                    /* -1: none */
+    int best;                    /* -1: none is done */
     bool edge[SPACE_DIMENSIONS]; /* the best has the largest or smallest lr of all trials, or another value
                                     in the outer 5 % of its range */
     double basin;     /* decades of lr around the best in which every trial has at most 5/4 of its error */
@@ -88,8 +89,9 @@ struct comparison_check {
 };
 
 struct comparison_task {
-    double target[COMPARISON_TARGETS];                    /* NAN: not known yet */
-    int setter;                                           /* the entry they come from */
+    const char *data[2];               /* digests that its runs found; the second NULL: always the same */
+    double target[COMPARISON_TARGETS]; /* NAN: not known yet, or half of the setter's runs diverged */
+    int setter;                        /* the entry they come from */
     struct comparison_result *result[COMPARISON_LEAGUES]; /* of each entry; NULL: not played */
     struct comparison_tuning *tuning;                     /* of each entry; NULL: no tuned league */
     struct comparison_check check[COMPARISON_CHECKS];
@@ -109,10 +111,11 @@ struct comparison {
     struct plan plan;
     struct comparison_task *task;
     struct comparison_overall *overall[COMPARISON_LEAGUES]; /* of each entry; NULL: not played */
-    int ranked;                                             /* tasks behind the mean ranks */
+    int ranked[COMPARISON_LEAGUES];                         /* tasks behind the mean ranks */
     double friedman_p[COMPARISON_LEAGUES];                  /* NAN with one task alone */
-    double critical_difference;                             /* of mean ranks */
+    double critical_difference[COMPARISON_LEAGUES];         /* of mean ranks; NAN with one task alone */
     int runs, finished, test_reads;
+    const char *build[2];        /* of descent that made the runs; the second NULL: always the same */
     struct descent_arena *arena; /* of all the above but the records */
 };
 

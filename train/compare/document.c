@@ -1,6 +1,7 @@
 /* HTML and Markdown; see document.h. */
 #include "train/compare/document.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -41,8 +42,14 @@ static const char *escaped(const struct document *document, char c)
         return is_html(document) ? NULL : "\\*";
     case '`':
         return is_html(document) ? NULL : "\\`";
+    case '\\':
+        return is_html(document) ? NULL : "\\\\";
+    case '[':
+        return is_html(document) ? NULL : "\\[";
+    case ']':
+        return is_html(document) ? NULL : "\\]";
     default:
-        return NULL;
+        return iscntrl((unsigned char)c) ? " " : NULL;
     }
 }
 
@@ -174,7 +181,7 @@ void document_code_cell(const struct document *document, const char *text)
         document_text(document, text);
     else
         for (; *text; text++)
-            putc(strchr("|`", *text) ? ' ' : *text, document->file);
+            putc(strchr("|`", *text) || iscntrl((unsigned char)*text) ? ' ' : *text, document->file);
     put(document, "</td>", "` |");
 }
 

@@ -3,8 +3,10 @@
  * (2008), which color-blind readers tell apart. */
 #include "train/compare/figures.h"
 
-#include "train/plot.h"
+#include "base/file.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,7 @@ static const int dashes[HIGHLIGHTS + 1] = {1, 1, 2, 4, 5, 3}, marks[HIGHLIGHTS +
 struct drawing {
     const struct comparison *comparison;
     const char *directory;
-    int *drawn;
+    enum plot_outcome *outcome;
     int league, task;
     int order[PLAN_ENTRIES],
         place[PLAN_ENTRIES]; /* place: 0 the reference, 1 .. 5 the best others, -1 gray */
@@ -60,17 +62,12 @@ static enum descent_status begin(struct drawing *drawing)
 
 static enum descent_status end(struct drawing *drawing, const char *name, int width, int height)
 {
-    char path[PLAN_PATH];
-    enum plot_outcome outcome = PLOT_NONE;
     if (fclose(drawing->script) != 0) {
         free(drawing->text);
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     }
-    snprintf(path, sizeof path, "%s/%s.svg", drawing->directory, name);
-    unlink(path);
     enum descent_status status =
-        plot_draw(drawing->directory, name, PLOT_SVG, width, height, drawing->text, &outcome);
-    *drawing->drawn += outcome == PLOT_DRAWN;
+        plot_draw(drawing->directory, name, PLOT_SVG, width, height, drawing->text, drawing->outcome);
     free(drawing->text);
     return status;
 }
@@ -79,6 +76,20 @@ static void quote(FILE *script, const char *text)
 {
     char buffer[512];
     fputs(plot_quoted(text, buffer, sizeof buffer), script);
+}
+
+/* A label of an axis is a format: "start=50%". */
+static void quote_format(FILE *script, const char *text)
+{
+    char doubled[512];
+    size_t used = 0;
+    for (; *text && used + 3 < sizeof doubled; text++) {
+        if (*text == '%')
+            doubled[used++] = '%';
+        doubled[used++] = *text;
+    }
+    doubled[used] = 0;
+    quote(script, doubled);
 }
 
 static const char *label(const struct drawing *drawing, int entry)
@@ -243,7 +254,7 @@ static void bar_rows(const struct drawing *drawing, const struct bar *bars, int 
             "unset key\nset grid noytics xtics\nset yrange [%d.6:0.4] noreverse\nset ytics (", count);
     for (int i = 0; i < count; i++) {
         fputs(i ? ", " : "", drawing->script);
-        quote(drawing->script, label(drawing, bars[i].entry));
+        quote_format(drawing->script, label(drawing, bars[i].entry));
         fprintf(drawing->script, " %d", i + 1);
     }
     fputs(")\n", drawing->script);
@@ -360,7 +371,7 @@ static enum descent_status draw_ranks(struct drawing *drawing)
     struct bar bars[PLAN_ENTRIES];
     char name[64];
     int count = drawing->comparison->plan.entry_count;
-    double half = drawing->comparison->critical_difference / 2;
+    double half = drawing->comparison->critical_difference[drawing->league] / 2;
     for (int e = 0; e < count; e++) { /* by mean rank */
         int place = e;
         for (; place > 0 && overall[e].mean_rank < bars[place - 1].value; place--)
@@ -503,27 +514,42 @@ static enum descent_status draw_task(struct drawing *drawing)
     return status;
 }
 
-enum descent_status figures_draw(const struct comparison *comparison, const char *directory, int *drawn)
+/* Pictures and scripts of runs that are no longer there would be taken for theirs. */
+static enum descent_status remove_old(const char *directory)
+{
+    DIR *files = opendir(directory);
+    if (!files)
+        return descent_fail_errno("open", directory, errno);
+    for (const struct dirent *file; (file = readdir(files));) {
+        const char *end = strrchr(file->d_name, '.');
+        if (end && (strcmp(end, ".svg") == 0 || strcmp(end, ".gnuplot") == 0))
+            unlinkat(dirfd(files), file->d_name, 0);
+    }
+    closedir(files);
+    return DESCENT_OK;
+}
+
+enum descent_status figures_draw(const struct comparison *comparison, const char *directory,
+                                 enum plot_outcome *outcome)
 {
     static const char profile_settings[] =
         "set xrange [1:4]\nset yrange [0:1.03]\nset xlabel 'tau'\nset ylabel 'share of problems solved'\n";
-    *drawn = 0;
+    *outcome = PLOT_NONE;
+    enum descent_status status = remove_old(directory);
     for (int league = 0; league < COMPARISON_LEAGUES; league++) {
         struct drawing drawing = {
-            .comparison = comparison, .directory = directory, .drawn = drawn, .league = league};
-        enum descent_status status = DESCENT_OK;
+            .comparison = comparison, .directory = directory, .outcome = outcome, .league = league};
         if (!comparison->overall[league])
             continue;
         for (; status == DESCENT_OK && drawing.task < comparison->plan.task_count; drawing.task++)
             status = draw_task(&drawing);
         drawing.task = 0;
-        choose_highlights(&drawing);
+        if (status == DESCENT_OK)
+            choose_highlights(&drawing);
         if (status == DESCENT_OK)
             status = draw_lines(&drawing, FIGURE_PROFILE, profile_settings, profile_data, false);
         if (status == DESCENT_OK)
             status = draw_ranks(&drawing);
-        if (status != DESCENT_OK)
-            return status;
     }
-    return DESCENT_OK;
+    return status;
 }

@@ -3,6 +3,7 @@
 #define DESCENT_TRAIN_COMPARE_FIGURES_H
 
 #include "train/compare/analysis.h"
+#include "train/plot.h"
 
 enum figure {
     FIGURE_CURVES,   /* accuracy over epochs, all optimizers */
@@ -20,8 +21,9 @@ enum figure {
  * is of one. */
 const char *figure_name(enum figure figure, int league, int task, int entry, char name[64]);
 
-/* Draws all that the runs so far give in `directory`; what was there of them before is removed. *drawn: how
- * many; without gnuplot none, and the scripts remain, which is no error. */
-enum descent_status figures_draw(const struct comparison *comparison, const char *directory, int *drawn);
+/* Draws all that the runs so far give in `directory`; what was there before is removed. *outcome: the
+ * worst; without gnuplot the scripts remain, which is no error. */
+enum descent_status figures_draw(const struct comparison *comparison, const char *directory,
+                                 enum plot_outcome *outcome);
 
 #endif

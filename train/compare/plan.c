@@ -169,12 +169,14 @@ static enum descent_status name_task(const struct plan *plan, struct plan_task *
 {
     task->data_name = base_name(arena, task->data);
     task->model_name = base_name(arena, task->model);
-    const char *both = task->data_name && task->model_name
-                           ? descent_arena_format(arena, "%s-%s", task->data_name, task->model_name)
-                           : NULL;
-    task->name = both ? directory_name(arena, both) : NULL;
-    if (!task->name)
+    if (!task->name && task->data_name && task->model_name)
+        task->name = descent_arena_format(arena, "%s-%s", task->data_name, task->model_name);
+    task->name = task->name ? directory_name(arena, task->name) : NULL;
+    if (!task->data_name || !task->model_name || !task->name)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    if (strlen(task->name) > NAME_MAX)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "the name of task %.40s... is longer than %d characters",
+                            task->name, NAME_MAX);
     for (const struct plan_task *other = plan->task; other < task; other++)
         if (strcmp(other->name, task->name) == 0)
             return descent_fail(DESCENT_BAD_ARGUMENT, "tasks %s:%s and %s:%s are both called %s",
@@ -208,6 +210,11 @@ enum descent_status plan_complete(struct plan *plan, struct descent_arena *arena
         plan->entry[i].name = directory_name(arena, plan->entry[i].label);
         if (!plan->entry[i].name)
             return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+        if (strlen(plan->entry[i].name) > NAME_MAX)
+            return descent_fail(DESCENT_BAD_ARGUMENT,
+                                "the name of optimizer %.40s... is longer than %d characters; give it a "
+                                "short one: --optimizer NAME=SPEC",
+                                plan->entry[i].label, NAME_MAX);
         enum descent_status status = check_entry(plan, i);
         if (status != DESCENT_OK)
             return status;
@@ -316,7 +323,8 @@ static void read_lists(struct reader *reader, struct plan *plan)
                               *entries = descent_json_get(reader->json, "optimizers"), *item;
     while (plan->task_count < PLAN_TASKS && (item = descent_json_at(tasks, plan->task_count))) {
         plan->task[plan->task_count++] =
-            (struct plan_task){.data = text_of(reader, item, "data"),
+            (struct plan_task){.name = optional_text_of(reader, item, "name"),
+                               .data = text_of(reader, item, "data"),
                                .model = text_of(reader, item, "model"),
                                .code = optional_text_of(reader, item, "code"),
                                .epochs = count_of(reader, item, "epochs", 1, 1000000)};
@@ -352,7 +360,7 @@ static void read_settings(struct reader *reader, struct plan *plan)
         reader->fault = "leagues";
     plan->budget = count_of(reader, json, "budget", plan->leagues & PLAN_TUNED ? 1 : 0, PLAN_TRIALS);
     plan->seeds = count_of(reader, json, "seeds", 1, PLAN_SEEDS);
-    plan->points = count_of(reader, json, "points", 1, 100000);
+    plan->points = count_of(reader, json, "points", PLAN_LEAST_POINTS, 100000);
     plan->batch = count_of(reader, json, "batch", 1, INT_MAX);
     plan->seed = (uint64_t)count_of(reader, json, "seed", 1, INT_MAX);
     plan->validation = descent_json_number(json, "validation", NAN);

@@ -19,11 +19,14 @@
 
 enum { PLAN_TASKS = 16, PLAN_ENTRIES = 96, PLAN_TRIALS = 999, PLAN_SEEDS = 99, PLAN_PATH = 4096 };
 
+/* Evaluations of a run: the first target is what was reached after a quarter of it. */
+enum { PLAN_LEAST_POINTS = 4 };
+
 struct plan_task {
     const char *name; /* of its directory: "fashion-mnist-lenet5" */
     const char *data, *model;
     const char *data_name, *model_name; /* what tables call them: without directories */
-    const char *code; /* digest of the C file that `model` names; NULL: it names none */
+    const char *code;                   /* digest of the C file that `model` names; NULL: it names none */
     int epochs;
 };
 
@@ -87,8 +90,9 @@ struct train_config plan_config(const struct plan *plan, const struct plan_run *
  * do without. */
 bool plan_unscheduled(const struct plan *plan, int entry);
 
-/* Names the tasks and entries after what they are, and checks the plan as far as that needs no data: known
- * names, options in range, no two of a name, a reference. Names are kept in `arena`. */
+/* Names the tasks (but those that have a name) and entries after what they are, and checks the plan as far
+ * as that needs no data: known names, options in range, no two of a name, a reference. Names are kept in
+ * `arena`. */
 struct descent_arena;
 enum descent_status plan_complete(struct plan *plan, struct descent_arena *arena);
 

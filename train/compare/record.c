@@ -4,12 +4,39 @@
 #include "base/file.h"
 #include "base/json.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_BYTES = 64 << 20 };
+
+static const double MOST_STEPS = 9007199254740992; /* 2^53: up to here they are whole */
+
+static const struct record nothing = {.test_loss = NAN, .test_accuracy = NAN};
+
+/* "36b63eed68b6 avx2", malloc'ed. */
+static char *describe_build(const struct descent_json *build)
+{
+    char text[200];
+    snprintf(text, sizeof text, "%s %s", descent_json_text(build, "commit", "unknown"),
+             descent_json_text(build, "instruction_set", "unknown"));
+    return strdup(text);
+}
+
+/* Malloc'ed. */
+static char *join_digests(const struct descent_json *files)
+{
+    enum { EACH = 33 };
+    size_t count = (size_t)descent_json_count(files), used = 0;
+    char *text = calloc(count + 1, EACH);
+    for (size_t i = 0; text && i < count; i++)
+        used += (size_t)snprintf(text + used, EACH + 1, "%.32s ",
+                                 descent_json_text(descent_json_at(files, (int)i), "md5", "?"));
+    return text;
+}
 
 static enum descent_status read_json(const char *directory, struct record *record)
 {
@@ -22,12 +49,16 @@ static enum descent_status read_json(const char *directory, struct record *recor
     const struct descent_json *optimizer = descent_json_get(json, "optimizer"),
                               *model = descent_json_get(json, "model");
     const char *spec = descent_json_text(optimizer, "spec", NULL);
+    record->build = describe_build(descent_json_get(json, "build"));
+    record->data = join_digests(descent_json_get(descent_json_get(json, "data"), "files"));
     record->steps = descent_json_number(json, "steps", NAN);
     record->steps_per_epoch = descent_json_number(json, "steps_per_epoch", NAN);
     record->parameters = descent_json_number(model, "trained_parameters", NAN);
     record->state_bytes = descent_json_number(optimizer, "state_bytes", NAN);
     record->spec = spec ? strdup(spec) : NULL;
     descent_json_free(json);
+    if (!record->build || !record->data)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     if (!record->spec || !isfinite(record->steps) || !isfinite(record->steps_per_epoch) ||
         !isfinite(record->parameters) || !isfinite(record->state_bytes))
         return descent_fail(DESCENT_BAD_FORMAT, "%s: optimizer, steps or model is missing", path);
@@ -53,8 +84,8 @@ static enum descent_status add_point(struct record *record, const struct descent
         .accuracy = descent_json_number(event, "validation_accuracy", NAN),
     };
     const struct record_point *last = &record->point[record->count - 1];
-    if (isfinite(last->step) && isfinite(last->epoch) && isfinite(last->gradient_evaluations) &&
-        isfinite(last->seconds) && isfinite(last->cpu_seconds))
+    if (last->step >= 0 && last->step < MOST_STEPS && isfinite(last->epoch) &&
+        isfinite(last->gradient_evaluations) && isfinite(last->seconds) && isfinite(last->cpu_seconds))
         return DESCENT_OK;
     return descent_fail(DESCENT_BAD_FORMAT, "an evaluation without step, epoch or time");
 }
@@ -67,8 +98,8 @@ static void end(struct record *record, const struct descent_json *event)
                                                        : RECORD_MISSING;
     record->seconds = descent_json_number(event, "seconds", NAN);
     record->cpu_seconds = descent_json_number(event, "cpu_seconds", NAN);
-    record->gradient_evaluations = descent_json_number(event, "gradient_evaluations", NAN);
-    record->test_reads = (int)descent_json_number(event, "test_reads", 0);
+    double reads = descent_json_number(event, "test_reads", 0);
+    record->test_reads = reads > 0 ? (int)fmin(reads, INT_MAX) : 0;
     record->test_loss = descent_json_number(event, "test_loss", NAN);
     record->test_accuracy = descent_json_number(event, "test_accuracy", NAN);
 }
@@ -103,7 +134,7 @@ enum descent_status record_read(const char *directory, struct record *record)
 {
     char path[4200], *text, *rest = NULL;
     size_t size;
-    *record = (struct record){.test_loss = NAN, .test_accuracy = NAN};
+    *record = nothing;
     snprintf(path, sizeof path, "%s/metrics.jsonl", directory);
     enum descent_status status = descent_file_read(path, MOST_BYTES, &text, &size);
     if (status == DESCENT_NOT_FOUND)
@@ -126,8 +157,10 @@ enum descent_status record_read(const char *directory, struct record *record)
 void record_free(struct record *record)
 {
     free(record->spec);
+    free(record->build);
+    free(record->data);
     free(record->point);
-    *record = (struct record){0};
+    *record = nothing;
 }
 
 double record_final(const struct record *record)

@@ -21,12 +21,14 @@ enum record_state {
 
 struct record {
     enum record_state state;
-    char *spec; /* the optimizer, all hyperparameters written out */
+    char *spec;  /* the optimizer, all hyperparameters written out */
+    char *build; /* of descent: commit and instruction set */
+    char *data;  /* digests of the files */
     double steps, steps_per_epoch, parameters, state_bytes;
     int count; /* of points: fewer than asked for if it diverged */
     struct record_point *point;
-    double seconds, cpu_seconds, gradient_evaluations; /* in all */
-    double test_loss, test_accuracy;                   /* NAN where the test set was not read */
+    double seconds, cpu_seconds;     /* in all */
+    double test_loss, test_accuracy; /* NAN where the test set was not read */
     int test_reads;
 };
 
@@ -34,7 +36,7 @@ struct record {
  * RECORD_MISSING; DESCENT_BAD_FORMAT: files of a finished run that cannot be understood. Free the record in
  * any case. */
 enum descent_status record_read(const char *directory, struct record *record);
-void record_free(struct record *record);
+void record_free(struct record *record); /* leaves it RECORD_MISSING */
 
 /* Accuracy of the validation part at the end; NAN unless it is done. */
 double record_final(const struct record *record);

@@ -8,9 +8,8 @@
 #include "train/compare/document.h"
 #include "train/compare/figures.h"
 #include "train/compare/tables.h"
+#include "train/plot.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +21,8 @@ enum { TEXT = 1024, LARGEST_PICTURE = 16 << 20 };
 struct page {
     struct document document;
     const struct comparison *comparison;
-    char figures[PLAN_PATH]; /* directory */
-    bool pictures;
+    const char *figures; /* directory */
+    enum plot_outcome pictures;
 };
 
 static const char *const league_titles[COMPARISON_LEAGUES] = {"One-shot: documented defaults, no tuning",
@@ -67,9 +66,11 @@ static const char *interval_text(double low, double high, char text[64])
 
 /* "reached the target 1.80x sooner than adamw (95 % interval 1.50-2.10)": of what is sooner, the factor is
  * the reference's time over its own. */
-static void describe_effect(const struct comparison_effect *effect, const char *reference, char *text,
+static void describe_effect(const struct comparison_result *result,
+                            const struct comparison_result *of_reference, const char *reference, char *text,
                             size_t size)
 {
+    const struct comparison_effect *effect = &result->steps[COMPARISON_PRIMARY];
     bool sooner = effect->verdict == SOONER;
     double factor = sooner ? 1 / effect->ratio : effect->ratio,
            low = sooner ? 1 / effect->interval.high : effect->interval.low,
@@ -81,14 +82,25 @@ static void describe_effect(const struct comparison_effect *effect, const char *
         snprintf(text, size, "and %s are %s with %d seeds (95 %% interval of the ratio of their times %s)",
                  reference, verdict, effect->pairs, interval);
     else if (isinf(low))
-        snprintf(text, size, "reached the target %s than %s, %s missed it", verdict, reference,
-                 sooner ? "whose runs" : "if at all: its runs");
+        snprintf(text, size, "reached the target %s than %s, %s%s missed it", verdict, reference,
+                 sooner ? "" : "if at all: ",
+                 sooner ? of_reference->reached[COMPARISON_PRIMARY] ? "most of whose runs" : "whose runs"
+                 : result->reached[COMPARISON_PRIMARY] ? "most of its runs"
+                                                       : "its runs");
     else if (isinf(factor))
         snprintf(text, size, "reached the target %s than %s (95 %% interval %s times)", verdict, reference,
                  interval);
     else
         snprintf(text, size, "reached the target %.2fx %s than %s (95 %% interval %s)", factor, verdict,
                  reference, interval);
+}
+
+/* Whether the runs are there that targets come from, and do not give any. */
+static bool lacks_target(const struct comparison *comparison, int t)
+{
+    const struct comparison_task *task = &comparison->task[t];
+    const struct comparison_result *result = task->result[task->result[1] ? 1 : 0];
+    return isnan(task->target[0]) && result[task->setter].diverged > 0;
 }
 
 const char *comparison_sentence(const struct comparison *comparison, int league, int t, char *text,
@@ -107,22 +119,25 @@ const char *comparison_sentence(const struct comparison *comparison, int league,
     for (int e = 0; count.all == 1 && e < plan->entry_count; e++)
         if (results[e].steps[COMPARISON_PRIMARY].pairs)
             shown = e;
-    if (count.all == 0)
+    if (lacks_target(comparison, t))
+        snprintf(text, size, "%s there is no target: half of the runs of %s or more diverged.", where,
+                 plan->entry[comparison->task[t].setter].label);
+    else if (count.all == 0)
         snprintf(text, size, "%s there are not yet two optimizers to compare.", where);
     else if (shown < 0)
-        snprintf(
-            text, size,
-            "%s no optimizer reached the target sooner than %s: of %d, %d reached it later, %d are not "
-            "distinguishable with %d seeds.",
-            where, reference, count.all, count.later, count.undecided, plan->seeds);
+        snprintf(text, size,
+                 "%s no optimizer reached the target sooner than %s: of %d, %d reached it later or not at "
+                 "all, %d "
+                 "are not distinguishable with %d seeds.",
+                 where, reference, count.all, count.later, count.undecided, plan->seeds);
     else {
         const struct comparison_effect *of = &results[shown].steps[COMPARISON_PRIMARY];
-        describe_effect(of, reference, effect, sizeof effect);
+        describe_effect(&results[shown], &results[plan->reference], reference, effect, sizeof effect);
         int used = snprintf(text, size, "%s %s %s", where, plan->entry[shown].label, effect);
         if (count.all > 1 && used > 0 && (size_t)used < size)
             snprintf(text + used, size - (size_t)used,
-                     "; of the other %d optimizers, %d reached it sooner, %d later, and %d are not "
-                     "distinguishable with %d seeds.",
+                     "; of the other %d optimizers, %d reached it sooner, %d later or not at all, and "
+                     "%d are not distinguishable with %d seeds.",
                      count.all - 1, count.sooner - (of->verdict == SOONER), count.later, count.undecided,
                      plan->seeds);
         else if (used > 0 && (size_t)used < size)
@@ -251,10 +266,13 @@ static void put_top(const struct page *page)
             "Unfinished: %d of %d runs are done. What follows is what they say so far; targets "
             "and verdicts may still change.",
             comparison->finished, comparison->runs);
-    if (!page->pictures)
-        put_html(page, "<p class=\"warn\">There are no pictures: gnuplot was not found. Install it and run "
-                       "<code>train compare report</code> on this directory again, or run the scripts in "
-                       "<code>report/figures</code> by hand.</p>\n");
+    if (page->pictures > PLOT_DRAWN)
+        document_paragraph(&page->document, "warn",
+                           page->pictures == PLOT_NO_GNUPLOT
+                               ? "There are no pictures: gnuplot was not found. Install it and run 'train "
+                                 "compare report' on this directory again, or run the scripts in "
+                                 "report/figures by hand."
+                               : "Pictures are missing: gnuplot failed on a script in report/figures.");
 }
 
 static void put_targets(const struct page *page, int t)
@@ -292,8 +310,8 @@ static void put_facts(const struct page *page)
     document_fact(document, "seeds", "%d, paired: the same initial weights and batches for all optimizers",
                   plan->seeds);
     document_fact(document, "training",
-                  "batches of %d, schedule %s%s%s, validation part %.0f %% of the training set",
-                  plan->batch, plan->schedule, plan->augment ? ", augmented by " : "",
+                  "batches of %d, schedule %s%s%s, validation part %g %% of the training set", plan->batch,
+                  plan->schedule, plan->augment ? ", augmented by " : "",
                   plan->augment ? plan->augment : "", 100 * plan->validation);
     document_fact(document, "test set",
                   "read %d times: once by each final run that did not diverge, by nothing else",
@@ -523,12 +541,13 @@ static void put_overall(const struct page *page, int league)
     bool several = plan->task_count > 1;
     document_heading(&page->document, 3, "%s", league_titles[league]);
     if (several && !isnan(comparison->friedman_p[league])) {
-        bool lacking = comparison->critical_difference >= plan->entry_count - 1;
+        bool lacking = comparison->critical_difference[league] >= plan->entry_count - 1;
         document_paragraph(
             &page->document, NULL,
             "Friedman's test over %d tasks: p = %.3g. Two optimizers whose mean ranks differ by less than "
             "%.2f are a tie (Nemenyi, 5 %%).%s",
-            comparison->ranked, comparison->friedman_p[league], comparison->critical_difference,
+            comparison->ranked[league], comparison->friedman_p[league],
+            comparison->critical_difference[league],
             lacking
                 ? " No difference of ranks is as large: with so few tasks and so many optimizers all are "
                   "a tie, whatever they did."
@@ -566,17 +585,18 @@ static void put_check(const struct page *page, int t, int c)
     const struct comparison_check *check = &page->comparison->task[t].check[c];
     if (check->better < 0 || check->steps.pairs == 0)
         return;
+    char interval[64];
     document_item(
         &page->document,
-        check->failed
-            ? "%s: tuned %s lost to tuned %s, which it contains (ratio of steps %.2f–%.2f): the budget of "
-              "%d "
-              "trials was too small, at least for it. Read every rank of this task with that in mind."
-            : "%s: inclusion check passed: tuned %s did not lose to tuned %s, which it contains (ratio of "
-              "steps "
-              "%.2f–%.2f, %d trials).",
-        plan->task[t].name, plan->entry[check->better].label, plan->entry[check->worse].label,
-        check->steps.interval.low, check->steps.interval.high, plan->budget);
+        "%s: inclusion check %s: tuned %s %s tuned %s (ratio of steps %s; %+.2f to %+.2f points of "
+        "validation accuracy at the end).%s",
+        plan->task[t].name, check->failed ? "failed" : "passed", plan->entry[check->better].label,
+        check->failed ? "lost to" : "did not lose to", plan->entry[check->worse].label,
+        interval_text(check->steps.interval.low, check->steps.interval.high, interval),
+        100 * check->accuracy.interval.low, 100 * check->accuracy.interval.high,
+        check->failed ? " So the budget of trials was too small, at least for it. Read every rank "
+                        "of this task with that in mind."
+                      : "");
 }
 
 static void put_task_caveats(const struct page *page, int t)
@@ -585,6 +605,16 @@ static void put_task_caveats(const struct page *page, int t)
     const struct plan *plan = &comparison->plan;
     const struct comparison_task *task = &comparison->task[t];
     bool checked = false;
+    if (isfinite(task->target[0]))
+        document_item(
+            &page->document,
+            "%s: the last target is one that about half of the runs of %s%s miss, as it comes from "
+            "their median.",
+            plan->task[t].name, task->tuning ? "tuned " : "", plan->entry[task->setter].label);
+    if (task->data[1])
+        document_item(&page->document,
+                      "%s: its runs did not all find the same data: files have changed since the first.",
+                      plan->task[t].name);
     for (int c = 0; c < COMPARISON_CHECKS; c++) {
         put_check(page, t, c);
         checked |= task->check[c].better >= 0;
@@ -605,7 +635,12 @@ static void put_task_caveats(const struct page *page, int t)
     }
     for (int league = 0; league < COMPARISON_LEAGUES; league++)
         for (int e = 0; task->result[league] && e < plan->entry_count; e++)
-            if (task->result[league][e].diverged)
+            if (task->result[league][e].lost)
+                document_item(&page->document,
+                              "%s: all %d trials of %s diverged, so that it has no final runs; they count "
+                              "as accuracy 0 and as having missed every target.",
+                              plan->task[t].name, plan->budget, plan->entry[e].label);
+            else if (task->result[league][e].diverged)
                 document_item(
                     &page->document,
                     "%s, %s: %d of %d final runs of %s diverged; they count as accuracy 0 and as having "
@@ -638,8 +673,12 @@ static void put_caveats(const struct page *page)
             &page->document,
             "Seconds are CPU time of runs that may have shared the machine; compare them with caution. "
             "Everything else does not depend on the machine's load.");
-    document_item(&page->document,
-                  "The last target is one that the reference's own runs reach about half of the time.");
+    if (page->comparison->build[1])
+        document_item(
+            &page->document,
+            "Runs were made by different builds of descent (%s and %s, at least), whose numbers may "
+            "differ.",
+            page->comparison->build[0], page->comparison->build[1]);
     for (int t = 0; t < plan->task_count; t++)
         put_task_caveats(page, t);
     document_end_list(&page->document);
@@ -695,19 +734,6 @@ static void put_contents(const struct page *page)
 
 /* ---- All together ---- */
 
-/* Several processes may end a comparison together, and gnuplot writes pictures where they are: one at a
- * time. Closing the file lets the next one go on; where there are no locks (-1), all go at once. */
-static int wait_for_turn(const char *directory)
-{
-    char path[PLAN_PATH];
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    snprintf(path, sizeof path, "%s/.lock", directory);
-    int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    while (file >= 0 && fcntl(file, F_SETLKW, &whole) != 0 && errno == EINTR)
-        ;
-    return file;
-}
-
 /* DIRECTORY/NAME in page->document's syntax. */
 static enum descent_status write_document(struct page *page, const char *directory, const char *name,
                                           const struct descent_json *everything)
@@ -729,21 +755,14 @@ static enum descent_status write_document(struct page *page, const char *directo
     return status;
 }
 
-static enum descent_status write_report(const struct comparison *comparison, const char *out)
+static enum descent_status write_report(const struct comparison *comparison, const char *out,
+                                        const char *directory, const char *figures)
 {
-    char directory[PLAN_PATH - 64];
     struct descent_json *everything = NULL;
-    int drawn = 0;
-    struct page page = {.comparison = comparison};
-    snprintf(directory, sizeof directory, "%s/report", out);
-    snprintf(page.figures, sizeof page.figures, "%s/figures", directory);
-    enum descent_status status = descent_make_directories(page.figures);
-    int turn = status == DESCENT_OK ? wait_for_turn(directory) : -1;
+    struct page page = {.comparison = comparison, .figures = figures};
+    enum descent_status status = tables_write(comparison, out, directory, &everything);
     if (status == DESCENT_OK)
-        status = tables_write(comparison, out, directory, &everything);
-    if (status == DESCENT_OK)
-        status = figures_draw(comparison, page.figures, &drawn);
-    page.pictures = drawn > 0 || comparison->finished == 0;
+        status = figures_draw(comparison, figures, &page.pictures);
     page.document.syntax = DOCUMENT_HTML;
     if (status == DESCENT_OK)
         status = write_document(&page, directory, "report.html", everything);
@@ -751,19 +770,35 @@ static enum descent_status write_report(const struct comparison *comparison, con
     if (status == DESCENT_OK)
         status = write_document(&page, directory, "summary.md", everything);
     descent_json_free(everything);
-    if (turn >= 0)
-        close(turn);
     return status;
 }
 
+/* Where there is no comparison, there is to be no report of it. */
 enum descent_status compare_report(const char *out, char *sentence, size_t size)
 {
-    struct comparison comparison;
-    enum descent_status status = comparison_read(out, &comparison);
+    char path[PLAN_PATH], directory[PLAN_PATH - 64], figures[PLAN_PATH];
+    struct comparison comparison = {.plan.task_count = 0};
+    struct descent_json *plan = NULL;
+    int turn = -1;
+    snprintf(directory, sizeof directory, "%s/report", out);
+    snprintf(figures, sizeof figures, "%s/figures", directory);
+    enum descent_status status = plan_read_json(out, path, &plan);
+    descent_json_free(plan);
+    if (status == DESCENT_OK)
+        status = descent_make_directories(figures);
+    snprintf(path, sizeof path, "%s/.lock", directory);
+    /* Several processes may end a comparison together, and gnuplot writes pictures where they are: one at a
+     * time, each of the runs there are when it is its turn; all at once where there are no locks. */
+    if (status == DESCENT_OK)
+        (void)descent_file_lock(path, true, &turn);
+    if (status == DESCENT_OK)
+        status = comparison_read(out, &comparison);
     if (status == DESCENT_OK) {
         comparison_sentence(&comparison, comparison.overall[1] ? 1 : 0, 0, sentence, size);
-        status = write_report(&comparison, out);
+        status = write_report(&comparison, out, directory, figures);
     }
     comparison_free(&comparison);
+    if (turn >= 0)
+        close(turn);
     return status;
 }

@@ -12,9 +12,9 @@
 enum descent_status compare_report(const char *out, char *sentence, size_t size);
 
 /* What the intervals of a league on a task say, in one sentence: "On fashion-mnist with lenet5, within 5
- * epochs and 8 trials each, lion reached the target of 89.1 % validation accuracy 1.80x sooner than adamw
- * (95 % interval 1.50-2.10)." Its only verdicts are "sooner", "later" and "not distinguishable with n
- * seeds". Cut to `size`; returns text. */
+ * epochs and 8 trials each, lion reached the target 1.80x sooner than adamw (95 % interval 1.50-2.10)." Its
+ * only verdicts are "sooner", "later" and "not distinguishable with n seeds". Cut to `size`; returns text.
+ */
 const char *comparison_sentence(const struct comparison *comparison, int league, int task, char *text,
                                 size_t size);
 

@@ -45,6 +45,17 @@ double statistics_median(double *values, int n)
     return statistics_quantile(values, n, 0.5);
 }
 
+/* Upside down it is the inverse, which an arithmetic mean of the middle two is not; least of all where one
+ * is 0 or infinite. */
+double statistics_median_ratio(double *values, int n)
+{
+    sort(values, n);
+    double below = values[(n - 1) / 2], above = values[n / 2];
+    if (below == 0)
+        return isinf(above) ? 1 : 0;
+    return below == above || isinf(above) ? above : sqrt(below * above);
+}
+
 double statistics_mean(double *values, int n)
 {
     double sum = 0;

@@ -12,6 +12,7 @@
  * rliable). */
 double statistics_quantile(double *values, int n, double q);
 double statistics_median(double *values, int n);
+double statistics_median_ratio(double *values, int n); /* of ratios: between two, their geometric mean */
 double statistics_mean(double *values, int n);
 double statistics_interquartile_mean(double *values, int n);
 

@@ -253,8 +253,7 @@ static struct descent_json *overall(const struct comparison *comparison)
             table_number(&table, "mean_rank", found->mean_rank);
             add_effect(&table, &found->steps, COMPARISON_PRIMARY);
             table_number(&table, "friedman_p", comparison->friedman_p[league]);
-            table_number(&table, "critical_difference",
-                         comparison->ranked ? comparison->critical_difference : NAN);
+            table_number(&table, "critical_difference", comparison->critical_difference[league]);
         }
     return table_json(&table);
 }

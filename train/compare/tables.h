@@ -1,6 +1,7 @@
 /* The tables of a comparison. Whatever was measured by a clock stands in tables of its own, whose names
  * begin with "measured", so that all others are the same bytes wherever, and with however many
- * interruptions, the comparison ran. */
+ * interruptions, the comparison ran. (Of an optimizer from a C file that is not loaded, as when a report is
+ * made once more, its hyperparameters' table is not known, nor what follows from it.) */
 #ifndef DESCENT_TRAIN_COMPARE_TABLES_H
 #define DESCENT_TRAIN_COMPARE_TABLES_H
 

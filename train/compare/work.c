@@ -4,11 +4,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "train/compare/record.h"
-#include "train/compare/space.h"
+#include "train/compare/settings.h"
 #include "train/launch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,7 +32,8 @@ enum state {
     RUNNING,
     FINISHED,
     BROKEN,
-    BLOCKED, /* the settings of a tuned run that no trial gave */
+    BLOCKED, /* a tuned run of which a trial is broken: what the best settings are, is not known */
+    LOST,    /* a tuned run that is not to be: all trials diverged */
 };
 
 struct item {
@@ -53,7 +53,7 @@ struct shop {
     const char *out;
     const struct data_set *const *sets;
     const struct work_observer *observer;
-    int runs, jobs, failed, diverged;
+    int runs, jobs, failed;
     struct item *item;
     double *accuracy;
     struct job job[MOST_JOBS];
@@ -73,17 +73,12 @@ static const char *file_in(const char *directory, const char *name, char path[PL
 static enum descent_status take(const char *directory, bool *taken)
 {
     char path[PLAN_PATH + 16];
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file;
     enum descent_status status = descent_make_directories(directory);
-    if (status != DESCENT_OK)
-        return status;
-    int file = open(file_in(directory, "lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0)
-        return descent_fail_errno("open", path, errno);
-    if (fcntl(file, F_SETLK, &lock) == 0)
-        return DESCENT_OK;
-    *taken = errno == EACCES || errno == EAGAIN;
-    return *taken ? DESCENT_OK : descent_fail_errno("lock", path, errno);
+    if (status == DESCENT_OK)
+        status = descent_file_lock(file_in(directory, "lock", path), false, &file);
+    *taken = status == DESCENT_OK && file < 0;
+    return status;
 }
 
 static int do_run(const struct shop *shop, const struct plan_run *run, const char *spec)
@@ -99,7 +94,9 @@ static int do_run(const struct shop *shop, const struct plan_run *run, const cha
         return TAKEN;
     if (status == DESCENT_OK) {
         status = record_read(path, &record); /* maybe another has just done it */
-        done = status == DESCENT_OK && record.state != RECORD_MISSING;
+        done = status == DESCENT_OK && record.state != RECORD_MISSING &&
+               !(run->kind == PLAN_TUNED_RUN &&
+                 settings_differ(&shop->plan->entry[run->entry], spec, record.spec));
         record_free(&record);
     }
     if (status == DESCENT_OK && !done) {
@@ -118,55 +115,82 @@ static int do_run(const struct shop *shop, const struct plan_run *run, const cha
 
 /* ---- What is there ---- */
 
-/* Takes a finished run into account. */
+static enum descent_status read_trials(const struct shop *shop, const struct plan_run *run,
+                                       struct record trial[PLAN_TRIALS])
+{
+    enum descent_status status = DESCENT_OK;
+    for (int i = 0; i < shop->plan->budget; i++) {
+        char path[PLAN_PATH];
+        const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, i};
+        trial[i] = (struct record){.state = RECORD_MISSING}; /* to be freed in any case */
+        if (status == DESCENT_OK)
+            status = record_read(plan_path(shop->plan, &other, shop->out, path), &trial[i]);
+    }
+    return status;
+}
+
+static void free_trials(const struct shop *shop, struct record trial[PLAN_TRIALS])
+{
+    for (int i = 0; i < shop->plan->budget; i++)
+        record_free(&trial[i]);
+}
+
+/* Takes a finished run into account. A tuned one with other settings than the best trial's is to be made
+ * anew: another process, or another version, knew other trials. */
 static enum descent_status look(struct shop *shop, int i)
 {
     char path[PLAN_PATH];
-    struct record record;
+    struct record record, trial[PLAN_TRIALS];
     struct plan_run run = plan_run(shop->plan, i);
-    enum descent_status status = record_read(plan_path(shop->plan, &run, shop->out, path), &record);
+    plan_path(shop->plan, &run, shop->out, path);
+    enum descent_status status = record_read(path, &record);
+    if (status == DESCENT_OK && record.state != RECORD_MISSING && run.kind == PLAN_TUNED_RUN) {
+        status = read_trials(shop, &run, trial);
+        int best = status == DESCENT_OK ? record_best(trial, shop->plan->budget) : -1;
+        if (best >= 0 && settings_differ(&shop->plan->entry[run.entry], trial[best].spec, record.spec))
+            record.state = RECORD_MISSING;
+        free_trials(shop, trial);
+    }
     if (status == DESCENT_OK && record.state != RECORD_MISSING) {
         shop->item[i].state = FINISHED;
         shop->item[i].cpu = record.cpu_seconds;
         shop->accuracy[i] = record_final(&record);
-        shop->diverged += record.state == RECORD_DIVERGED;
     }
     record_free(&record);
     return status;
 }
 
-/* The settings of a run; *known: false while trials are missing, and for good where all of them failed. */
+/* The settings of a run; *known: false while trials are missing, and for good where one of them failed or
+ * all diverged. */
 static enum descent_status settings(struct shop *shop, const struct plan_run *run, char spec[SPEC_LENGTH],
                                     bool *known)
 {
     const struct plan *plan = shop->plan;
+    struct item *item = &shop->item[plan_find(plan, run)];
     struct record trial[PLAN_TRIALS];
-    enum descent_status status = DESCENT_OK;
-    int read = 0;
+    bool lost;
     *known = true;
     if (run->kind != PLAN_TUNED_RUN)
         return plan_spec(plan, run, spec, SPEC_LENGTH);
-    for (int i = 0; i < plan->budget && *known; i++) {
+    for (int i = 0; i < plan->budget; i++) {
         const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, i};
         enum state state = shop->item[plan_find(plan, &other)].state;
-        *known = state == FINISHED || state == BROKEN;
+        *known = *known && state == FINISHED;
+        if (state == BROKEN)
+            item->state = BLOCKED;
     }
-    for (; read < plan->budget && *known && status == DESCENT_OK; read++) {
-        char path[PLAN_PATH];
-        const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, read};
-        status = record_read(plan_path(plan, &other, shop->out, path), &trial[read]);
-    }
-    if (*known && status == DESCENT_OK) {
-        const struct plan_run best = {run->task, run->entry, PLAN_TRIAL_RUN,
-                                      record_best(trial, plan->budget)};
-        *known = best.index >= 0;
-        if (*known)
-            status = plan_spec(plan, &best, spec, SPEC_LENGTH);
-        else
-            shop->item[plan_find(plan, run)].state = BLOCKED;
-    }
-    for (int i = 0; i < read; i++)
-        record_free(&trial[i]);
+    if (!*known)
+        return DESCENT_OK;
+    enum descent_status status = read_trials(shop, run, trial);
+    struct plan_run best = {run->task, run->entry, PLAN_TRIAL_RUN, -1};
+    if (status == DESCENT_OK)
+        best.index = settings_winner(trial, plan->budget, &lost);
+    *known = best.index >= 0;
+    if (*known)
+        status = settings_of_trial(plan, &best, &trial[best.index], spec);
+    else if (status == DESCENT_OK && lost)
+        item->state = LOST;
+    free_trials(shop, trial);
     return status;
 }
 
@@ -322,12 +346,8 @@ static double seconds_left(const struct shop *shop)
 
 static void show(const struct shop *shop, int running)
 {
-    struct work_progress progress = {.plan = shop->plan,
-                                     .runs = shop->runs,
-                                     .diverged = shop->diverged,
-                                     .failed = shop->failed,
-                                     .running = running,
-                                     .accuracy = shop->accuracy};
+    struct work_progress progress = {
+        .plan = shop->plan, .runs = shop->runs, .running = running, .accuracy = shop->accuracy};
     if (!shop->observer->progressed)
         return;
     for (int i = 0; i < shop->runs; i++)
@@ -396,7 +416,7 @@ enum descent_status work(const struct plan *plan, const char *out, int jobs,
     if (status == DESCENT_OK)
         status = work_on(&shop, &result->stopped);
     for (int i = 0; i < shop.runs && shop.item; i++)
-        result->missing += shop.item[i].state != FINISHED && shop.item[i].state != BLOCKED;
+        result->missing += shop.item[i].state != FINISHED && shop.item[i].state != LOST;
     result->failed = shop.failed;
     if (reasons != MAP_FAILED)
         munmap(reasons, shared);

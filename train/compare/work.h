@@ -11,9 +11,9 @@
 /* How far it is. */
 struct work_progress {
     const struct plan *plan;
-    int runs, done, diverged, failed; /* done: all that have ended well, diverged ones included */
-    int running;                      /* by this process */
-    double seconds_left;              /* NAN until it can be told */
+    int runs, done;      /* done: all that have ended well, diverged ones included */
+    int running;         /* by this process */
+    double seconds_left; /* NAN until it can be told */
     /* For each of the plan's runs: accuracy of the validation part at its end, NAN where there is none. */
     const double *accuracy;
 };
@@ -30,8 +30,10 @@ struct work_result {
     bool stopped;
 };
 
-/* The plan's directory must be there. `jobs` runs at a time; sets[i], where not NULL, is the data set of
- * task i, in memory. Returns when nothing is left to do, by this process or another. */
+/* The plan's directory must be there. Final runs of the tuned league wait for all trials of their
+ * optimizer; those that have other settings than the best trial's are made anew. `jobs` runs at a time;
+ * sets[i], where not NULL, is the data set of task i, in memory. Returns when nothing is left to do, by
+ * this process or another. */
 enum descent_status work(const struct plan *plan, const char *out, int jobs,
                          const struct data_set *const *sets, const struct work_observer *observer,
                          struct work_result *result);
