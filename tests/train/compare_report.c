@@ -67,7 +67,8 @@ static const char *sentence(const char *out, int league, char text[1024])
 {
     struct comparison comparison;
     assert_int_equal(comparison_read(out, &comparison), DESCENT_OK);
-    comparison_sentence(&comparison, league, 0, text, 1024);
+    comparison_sentence(&comparison, league, comparison.plan.task_count > 1 ? COMPARISON_ALL_TASKS : 0,
+                        text, 1024);
     comparison_free(&comparison);
     return text;
 }
@@ -295,6 +296,12 @@ static void several_tasks_have_ranks_and_say_when_all_are_a_tie(void **state)
     /* 2 tasks, 4 optimizers: a critical difference of 3.32, while ranks differ by 3 at most */
     assert_non_null(strstr(page, "differ by less than 3.32 are a tie"));
     assert_non_null(strstr(page, "No difference of ranks is as large"));
+    /* the page begins with what both tasks say together; each says its own in its place */
+    size_t all = place_of(page, "Over 2 tasks, with 4 trials each, "),
+           one = place_of(page, "On made with curve, within 2 epochs and 4 trials each, "),
+           other = place_of(page, "On other with curve, ");
+    assert_true(all < place_of(page, "All problems together") &&
+                place_of(page, "All problems together") < one && one < other);
     free(page);
 }
 

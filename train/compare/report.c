@@ -30,27 +30,47 @@ static const char *const league_titles[COMPARISON_LEAGUES] = {"One-shot: documen
 
 /* ---- The sentence ---- */
 
+/* Of an optimizer on a task, or on all of them together. */
+static const struct comparison_effect *effect_of(const struct comparison *comparison, int league, int t,
+                                                 int e)
+{
+    return t == COMPARISON_ALL_TASKS ? &comparison->overall[league][e].steps
+                                     : &comparison->task[t].result[league][e].steps[COMPARISON_PRIMARY];
+}
+
+static int reached_by(const struct comparison *comparison, int league, int t, int e)
+{
+    int reached = 0;
+    for (int i = 0; i < comparison->plan.task_count; i++)
+        if (t == COMPARISON_ALL_TASKS || t == i)
+            reached += comparison->task[i].result[league][e].reached[COMPARISON_PRIMARY];
+    return reached;
+}
+
 struct count_of_verdicts {
     int sooner, later, undecided, all;
-    int first; /* the soonest that is decided; -1: none */
+    int first; /* the soonest that is decided, or else the only one there is; -1: none */
 };
 
-static struct count_of_verdicts count_verdicts(const struct comparison *comparison, int league, int task)
+static struct count_of_verdicts count_verdicts(const struct comparison *comparison, int league, int t)
 {
-    const struct comparison_result *results = comparison->task[task].result[league];
     struct count_of_verdicts count = {.first = -1};
+    int last = -1;
     for (int e = 0; e < comparison->plan.entry_count; e++) {
-        const struct comparison_effect *effect = &results[e].steps[COMPARISON_PRIMARY];
+        const struct comparison_effect *effect = effect_of(comparison, league, t, e);
         if (effect->pairs == 0)
             continue;
+        last = e;
         count.all++;
         count.sooner += effect->verdict == SOONER;
         count.later += effect->verdict == LATER;
         count.undecided += effect->verdict == NOT_DISTINGUISHABLE;
         if (effect->verdict == SOONER &&
-            (count.first < 0 || effect->ratio < results[count.first].steps[COMPARISON_PRIMARY].ratio))
+            (count.first < 0 || effect->ratio < effect_of(comparison, league, t, count.first)->ratio))
             count.first = e;
     }
+    if (count.all == 1)
+        count.first = last;
     return count;
 }
 
@@ -66,32 +86,35 @@ static const char *interval_text(double low, double high, char text[64])
 
 /* "reached the target 1.80x sooner than adamw (95 % interval 1.50-2.10)": of what is sooner, the factor is
  * the reference's time over its own. */
-static void describe_effect(const struct comparison_result *result,
-                            const struct comparison_result *of_reference, const char *reference, char *text,
+static void describe_effect(const struct comparison *comparison, int league, int t, int e, char *text,
                             size_t size)
 {
-    const struct comparison_effect *effect = &result->steps[COMPARISON_PRIMARY];
+    const struct plan *plan = &comparison->plan;
+    const struct comparison_effect *effect = effect_of(comparison, league, t, e);
     bool sooner = effect->verdict == SOONER;
     double factor = sooner ? 1 / effect->ratio : effect->ratio,
            low = sooner ? 1 / effect->interval.high : effect->interval.low,
            high = sooner ? 1 / effect->interval.low : effect->interval.high;
-    const char *verdict = comparison_verdict_text(effect->verdict);
+    const char *verdict = comparison_verdict_text(effect->verdict),
+               *reference = plan->entry[plan->reference].label,
+               *target = t == COMPARISON_ALL_TASKS ? "the targets" : "the target";
     char interval[64];
     interval_text(low, high, interval);
     if (effect->verdict == NOT_DISTINGUISHABLE)
         snprintf(text, size, "and %s are %s with %d seeds (95 %% interval of the ratio of their times %s)",
-                 reference, verdict, effect->pairs, interval);
+                 reference, verdict, plan->seeds, interval);
     else if (isinf(low))
-        snprintf(text, size, "reached the target %s than %s, %s%s missed it", verdict, reference,
+        snprintf(text, size, "reached %s %s than %s, %s%s missed it", target, verdict, reference,
                  sooner ? "" : "if at all: ",
-                 sooner ? of_reference->reached[COMPARISON_PRIMARY] ? "most of whose runs" : "whose runs"
-                 : result->reached[COMPARISON_PRIMARY] ? "most of its runs"
-                                                       : "its runs");
+                 sooner ? reached_by(comparison, league, t, plan->reference) ? "most of whose runs"
+                                                                             : "whose runs"
+                 : reached_by(comparison, league, t, e) ? "most of its runs"
+                                                        : "its runs");
     else if (isinf(factor))
-        snprintf(text, size, "reached the target %s than %s (95 %% interval %s times)", verdict, reference,
+        snprintf(text, size, "reached %s %s than %s (95 %% interval %s times)", target, verdict, reference,
                  interval);
     else
-        snprintf(text, size, "reached the target %.2fx %s than %s (95 %% interval %s)", factor, verdict,
+        snprintf(text, size, "reached %s %.2fx %s than %s (95 %% interval %s)", target, factor, verdict,
                  reference, interval);
 }
 
@@ -103,43 +126,52 @@ static bool lacks_target(const struct comparison *comparison, int t)
     return isnan(task->target[0]) && result[task->setter].diverged > 0;
 }
 
+/* "On fashion-mnist with lenet5, within 5 epochs and 8 trials each,", "Over 4 tasks, with 8 trials each,"
+ */
+static void describe_place(const struct plan *plan, int league, int t, char *text, size_t size)
+{
+    char trials[64] = "with documented defaults";
+    if (league == 1)
+        snprintf(trials, sizeof trials, "%s %d trial%s each", t == COMPARISON_ALL_TASKS ? "with" : "and",
+                 plan->budget, plan->budget == 1 ? "" : "s");
+    if (t == COMPARISON_ALL_TASKS)
+        snprintf(text, size, "Over %d tasks, %s,", plan->task_count, trials);
+    else
+        snprintf(text, size, "On %s with %s, within %d epoch%s %s,", plan->task[t].data_name,
+                 plan->task[t].model_name, plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s",
+                 trials);
+}
+
 const char *comparison_sentence(const struct comparison *comparison, int league, int t, char *text,
                                 size_t size)
 {
     const struct plan *plan = &comparison->plan;
-    const struct comparison_result *results = comparison->task[t].result[league];
-    const char *reference = plan->entry[plan->reference].label;
     struct count_of_verdicts count = count_verdicts(comparison, league, t);
-    char where[TEXT], effect[TEXT], trials[64] = " with documented defaults";
-    if (league == 1)
-        snprintf(trials, sizeof trials, " and %d trial%s each", plan->budget, plan->budget == 1 ? "" : "s");
-    snprintf(where, sizeof where, "On %s with %s, within %d epoch%s%s,", plan->task[t].data_name,
-             plan->task[t].model_name, plan->task[t].epochs, plan->task[t].epochs == 1 ? "" : "s", trials);
-    int shown = count.first;
-    for (int e = 0; count.all == 1 && e < plan->entry_count; e++)
-        if (results[e].steps[COMPARISON_PRIMARY].pairs)
-            shown = e;
-    if (lacks_target(comparison, t))
+    const char *target = t == COMPARISON_ALL_TASKS ? "them" : "it";
+    char where[TEXT], effect[TEXT];
+    describe_place(plan, league, t, where, sizeof where);
+    if (t != COMPARISON_ALL_TASKS && lacks_target(comparison, t))
         snprintf(text, size, "%s there is no target: half of the runs of %s or more diverged.", where,
                  plan->entry[comparison->task[t].setter].label);
     else if (count.all == 0)
         snprintf(text, size, "%s there are not yet two optimizers to compare.", where);
-    else if (shown < 0)
-        snprintf(text, size,
-                 "%s no optimizer reached the target sooner than %s: of %d, %d reached it later or not at "
-                 "all, %d "
-                 "are not distinguishable with %d seeds.",
-                 where, reference, count.all, count.later, count.undecided, plan->seeds);
+    else if (count.first < 0)
+        snprintf(
+            text, size,
+            "%s no optimizer reached the target%s sooner than %s: of %d, %d reached %s later or not at "
+            "all, %d are not distinguishable with %d seeds.",
+            where, t == COMPARISON_ALL_TASKS ? "s" : "", plan->entry[plan->reference].label, count.all,
+            count.later, target, count.undecided, plan->seeds);
     else {
-        const struct comparison_effect *of = &results[shown].steps[COMPARISON_PRIMARY];
-        describe_effect(&results[shown], &results[plan->reference], reference, effect, sizeof effect);
-        int used = snprintf(text, size, "%s %s %s", where, plan->entry[shown].label, effect);
+        bool sooner = effect_of(comparison, league, t, count.first)->verdict == SOONER;
+        describe_effect(comparison, league, t, count.first, effect, sizeof effect);
+        int used = snprintf(text, size, "%s %s %s", where, plan->entry[count.first].label, effect);
         if (count.all > 1 && used > 0 && (size_t)used < size)
-            snprintf(text + used, size - (size_t)used,
-                     "; of the other %d optimizers, %d reached it sooner, %d later or not at all, and "
-                     "%d are not distinguishable with %d seeds.",
-                     count.all - 1, count.sooner - (of->verdict == SOONER), count.later, count.undecided,
-                     plan->seeds);
+            snprintf(
+                text + used, size - (size_t)used,
+                "; of the other %d optimizers, %d reached %s sooner, %d later or not at all, and %d are "
+                "not distinguishable with %d seeds.",
+                count.all - 1, count.sooner - sooner, target, count.later, count.undecided, plan->seeds);
         else if (used > 0 && (size_t)used < size)
             snprintf(text + used, size - (size_t)used, ".");
     }
@@ -255,11 +287,11 @@ static void put_top(const struct page *page)
     put_html(page, style);
     put_html(page, "</head><body>\n");
     document_heading(&page->document, 1, "Comparison of optimizers");
-    for (int t = 0; t < plan->task_count; t++)
-        for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
-            if (comparison->task[t].result[league])
-                document_paragraph(&page->document, "lead", "%s",
-                                   comparison_sentence(comparison, league, t, text, sizeof text));
+    int subject = plan->task_count > 1 ? COMPARISON_ALL_TASKS : 0;
+    for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+        if (comparison->overall[league])
+            document_paragraph(&page->document, "lead", "%s",
+                               comparison_sentence(comparison, league, subject, text, sizeof text));
     if (comparison->finished < comparison->runs)
         document_paragraph(
             &page->document, "warn",
@@ -328,6 +360,8 @@ static void put_ratio(const struct page *page, const struct comparison_effect *e
         snprintf(text, sizeof text, "–");
     else if (isinf(effect->interval.low))
         snprintf(text, sizeof text, "missed");
+    else if (effect->ratio == 0)
+        snprintf(text, sizeof text, "reference missed (–%.2f)", effect->interval.high);
     else if (isinf(effect->ratio) || isinf(effect->interval.high))
         snprintf(text, sizeof text, isinf(effect->ratio) ? "missed (%.2f–)" : "%.2f (%.2f–)",
                  isinf(effect->ratio) ? effect->interval.low : effect->ratio, effect->interval.low);
@@ -439,8 +473,11 @@ static void put_league(const struct page *page, int league, int t)
 {
     const struct comparison *comparison = page->comparison;
     int order[PLAN_ENTRIES];
-    char text[64], over[96];
+    char text[64], over[96], sentence[2 * TEXT];
     document_heading(&page->document, 3, "%s", league_titles[league]);
+    if (comparison->plan.task_count > 1)
+        document_paragraph(&page->document, NULL, "%s",
+                           comparison_sentence(comparison, league, t, sentence, sizeof sentence));
     comparison_rank(comparison, league, t, order);
     snprintf(text, sizeof text, "verdict with %d seeds", comparison->plan.seeds);
     snprintf(over, sizeof over, "test points over %.40s (95 %% interval)",
@@ -533,29 +570,60 @@ static void put_tuning(const struct page *page, int t)
         "the best trial before a trial has more than 5/4 of its error.");
 }
 
+/* Friedman's test and Nemenyi's difference: what the ranks over the tasks say, and whether they could. */
+static void put_ranks(const struct page *page, int league)
+{
+    const struct comparison *comparison = page->comparison;
+    int count = comparison->plan.entry_count;
+    double difference = comparison->critical_difference[league], least = count, most = 1;
+    if (isnan(comparison->friedman_p[league]))
+        return;
+    for (int e = 0; e < count; e++) {
+        least = fmin(least, comparison->overall[league][e].mean_rank);
+        most = fmax(most, comparison->overall[league][e].mean_rank);
+    }
+    document_paragraph(
+        &page->document, NULL,
+        "Friedman's test over %d tasks: p = %.3g. Two optimizers whose mean ranks differ by less than "
+        "%.2f are a tie (Nemenyi, 5 %%).%s",
+        comparison->ranked[league], comparison->friedman_p[league], difference,
+        difference >= count - 1     ? " No difference of ranks is as large: with so few tasks and so many "
+                                      "optimizers all are a tie, whatever they did."
+        : most - least < difference ? " None differ by as much: by their ranks all are a tie."
+                                    : "");
+}
+
+/* The best first: by rank, or else by score. */
+static void order_overall(const struct comparison *comparison, int league, int order[PLAN_ENTRIES])
+{
+    const struct comparison_overall *overall = comparison->overall[league];
+    for (int e = 0; e < comparison->plan.entry_count; e++) {
+        int place = e;
+        for (; place > 0; place--) {
+            const struct comparison_overall *above = &overall[order[place - 1]];
+            bool ranked = !isnan(overall[e].mean_rank);
+            if (!(ranked ? overall[e].mean_rank < above->mean_rank : overall[e].score > above->score))
+                break;
+            order[place] = order[place - 1];
+        }
+        order[place] = e;
+    }
+}
+
 static void put_overall(const struct page *page, int league)
 {
+    int order[PLAN_ENTRIES];
     const struct comparison *comparison = page->comparison;
     const struct plan *plan = &comparison->plan;
     const struct comparison_overall *overall = comparison->overall[league];
     bool several = plan->task_count > 1;
     document_heading(&page->document, 3, "%s", league_titles[league]);
-    if (several && !isnan(comparison->friedman_p[league])) {
-        bool lacking = comparison->critical_difference[league] >= plan->entry_count - 1;
-        document_paragraph(
-            &page->document, NULL,
-            "Friedman's test over %d tasks: p = %.3g. Two optimizers whose mean ranks differ by less than "
-            "%.2f are a tie (Nemenyi, 5 %%).%s",
-            comparison->ranked[league], comparison->friedman_p[league],
-            comparison->critical_difference[league],
-            lacking
-                ? " No difference of ranks is as large: with so few tasks and so many optimizers all are "
-                  "a tie, whatever they did."
-                : "");
-    }
+    put_ranks(page, league);
+    order_overall(comparison, league, order);
     PUT_HEAD(page, "optimizer", "profile score", several ? "mean rank" : "problems",
              "ratio of steps, all tasks", "verdict");
-    for (int e = 0; e < plan->entry_count; e++) {
+    for (int i = 0; i < plan->entry_count; i++) {
+        int e = order[i];
         begin_row_of(page, e);
         put_cell(page, plan->entry[e].label);
         put_number(page, overall[e].score, 3);
@@ -709,11 +777,23 @@ static enum descent_status put_raw(const struct page *page, const struct descent
     return DESCENT_OK;
 }
 
+static void put_all_tasks(const struct page *page)
+{
+    document_heading(&page->document, 2, "All problems together");
+    for (int league = COMPARISON_LEAGUES - 1; league >= 0; league--)
+        if (page->comparison->overall[league])
+            put_overall(page, league);
+}
+
+/* Of several tasks first what they say together; of one there is little more to say, in HTML alone. */
 static void put_contents(const struct page *page)
 {
     const struct comparison *comparison = page->comparison;
+    bool several = comparison->plan.task_count > 1;
     put_top(page);
     put_facts(page);
+    if (several)
+        put_all_tasks(page);
     for (int t = 0; t < comparison->plan.task_count; t++) {
         document_heading(&page->document, 2, "%s with %s", comparison->plan.task[t].data_name,
                          comparison->plan.task[t].model_name);
@@ -723,12 +803,8 @@ static void put_contents(const struct page *page)
         if (comparison->task[t].tuning)
             put_tuning(page, t);
     }
-    bool together = is_html(page) || comparison->plan.task_count > 1;
-    if (together)
-        document_heading(&page->document, 2, "All problems together");
-    for (int league = COMPARISON_LEAGUES - 1; together && league >= 0; league--)
-        if (comparison->overall[league])
-            put_overall(page, league);
+    if (!several && is_html(page))
+        put_all_tasks(page);
     put_caveats(page);
 }
 
@@ -794,7 +870,8 @@ enum descent_status compare_report(const char *out, char *sentence, size_t size)
     if (status == DESCENT_OK)
         status = comparison_read(out, &comparison);
     if (status == DESCENT_OK) {
-        comparison_sentence(&comparison, comparison.overall[1] ? 1 : 0, 0, sentence, size);
+        comparison_sentence(&comparison, comparison.overall[1] ? 1 : 0,
+                            comparison.plan.task_count > 1 ? COMPARISON_ALL_TASKS : 0, sentence, size);
         status = write_report(&comparison, out, directory, figures);
     }
     comparison_free(&comparison);

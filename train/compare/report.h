@@ -11,10 +11,12 @@
  * unfinished comparison gives a report that says so. `sentence` gets its first sentence, cut to `size`. */
 enum descent_status compare_report(const char *out, char *sentence, size_t size);
 
-/* What the intervals of a league on a task say, in one sentence: "On fashion-mnist with lenet5, within 5
- * epochs and 8 trials each, lion reached the target 1.80x sooner than adamw (95 % interval 1.50-2.10)." Its
- * only verdicts are "sooner", "later" and "not distinguishable with n seeds". Cut to `size`; returns text.
+/* What the intervals of a league on a task, or on all together, say in one sentence: "On fashion-mnist with
+ * lenet5, within 5 epochs and 8 trials each, lion reached the target 1.80x sooner than adamw (95 %
+ * interval 1.50-2.10)." Its only verdicts are "sooner", "later" and "not distinguishable with n seeds". Cut
+ * to `size`; returns text.
  */
+enum { COMPARISON_ALL_TASKS = -1 };
 const char *comparison_sentence(const struct comparison *comparison, int league, int task, char *text,
                                 size_t size);
 
