@@ -704,13 +704,25 @@ static bool precedes(const struct comparison_result *a, const struct comparison_
     return steps[0] != steps[1] ? steps[0] < steps[1] : accuracy[0] > accuracy[1];
 }
 
+static bool precedes_overall(const struct comparison_overall *a, const struct comparison_overall *b)
+{
+    return isnan(a->mean_rank) ? a->score > b->score : a->mean_rank < b->mean_rank;
+}
+
 void comparison_rank(const struct comparison *comparison, int league, int task, int *order)
 {
-    const struct comparison_result *results = comparison->task[task].result[league];
+    bool all = task == COMPARISON_ALL_TASKS;
+    const struct comparison_result *results = all ? NULL : comparison->task[task].result[league];
+    const struct comparison_overall *overall = comparison->overall[league];
     for (int e = 0; e < comparison->plan.entry_count; e++) { /* insertion: stable, and there are few */
         int place = e;
-        for (; place > 0 && precedes(&results[e], &results[order[place - 1]]); place--)
-            order[place] = order[place - 1];
+        for (; place > 0; place--) {
+            int above = order[place - 1];
+            if (!(all ? precedes_overall(&overall[e], &overall[above])
+                      : precedes(&results[e], &results[above])))
+                break;
+            order[place] = above;
+        }
         order[place] = e;
     }
 }

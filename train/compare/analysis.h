@@ -126,8 +126,12 @@ void comparison_free(struct comparison *comparison);
 /* "SOONER": "sooner"; the third is "not distinguishable". */
 const char *comparison_verdict_text(enum comparison_verdict verdict);
 
+/* In place of a task. */
+enum { COMPARISON_ALL_TASKS = -1 };
+
 /* Entries of a league on a task, the best first: those that reached the primary target by their median
- * steps to it, then by accuracy. order: plan.entry_count numbers. */
+ * steps to it, then by accuracy. Over all tasks: by their mean rank, or else their profile's score. order:
+ * plan.entry_count numbers. */
 void comparison_rank(const struct comparison *comparison, int league, int task, int *order);
 
 #endif

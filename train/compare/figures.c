@@ -55,7 +55,7 @@ static enum descent_status begin(struct drawing *drawing)
     if (!drawing->script)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     fputs("set termoption noenhanced\nset border 3 lc '#555555'\nset tics nomirror\n"
-          "set grid ytics lc '#e4e4e4' lt 1\nset key below samplen 2.5 spacing 0.95\n",
+          "set grid ytics lc '#e4e4e4' lt 1\nset key below height 0.6 samplen 2.5 spacing 0.95\n",
           drawing->script);
     return DESCENT_OK;
 }
@@ -477,10 +477,10 @@ static enum descent_status draw_lines(struct drawing *drawing, enum figure figur
 
 /* ---- All ---- */
 
-static void choose_highlights(struct drawing *drawing)
+static void choose_highlights(struct drawing *drawing, int task)
 {
     const struct plan *plan = &drawing->comparison->plan;
-    comparison_rank(drawing->comparison, drawing->league, drawing->task, drawing->order);
+    comparison_rank(drawing->comparison, drawing->league, task, drawing->order);
     for (int i = 0, best = 0; i < plan->entry_count; i++) {
         int e = drawing->order[i];
         drawing->place[e] = e == plan->reference ? 0 : best < HIGHLIGHTS ? ++best : -1;
@@ -494,7 +494,7 @@ static enum descent_status draw_task(struct drawing *drawing)
     static const char expected_settings[] =
         "set xlabel 'trials'\nset xtics 1\nset ylabel 'expected best accuracy, %'\n";
     const struct comparison *comparison = drawing->comparison;
-    choose_highlights(drawing);
+    choose_highlights(drawing, drawing->task);
     enum descent_status status = DESCENT_OK;
     if (isnan(comparison->task[drawing->task].target[COMPARISON_PRIMARY]))
         return status; /* nothing has run */
@@ -545,7 +545,7 @@ enum descent_status figures_draw(const struct comparison *comparison, const char
             status = draw_task(&drawing);
         drawing.task = 0;
         if (status == DESCENT_OK)
-            choose_highlights(&drawing);
+            choose_highlights(&drawing, COMPARISON_ALL_TASKS);
         if (status == DESCENT_OK)
             status = draw_lines(&drawing, FIGURE_PROFILE, profile_settings, profile_data, false);
         if (status == DESCENT_OK)

@@ -593,23 +593,6 @@ static void put_ranks(const struct page *page, int league)
                                     : "");
 }
 
-/* The best first: by rank, or else by score. */
-static void order_overall(const struct comparison *comparison, int league, int order[PLAN_ENTRIES])
-{
-    const struct comparison_overall *overall = comparison->overall[league];
-    for (int e = 0; e < comparison->plan.entry_count; e++) {
-        int place = e;
-        for (; place > 0; place--) {
-            const struct comparison_overall *above = &overall[order[place - 1]];
-            bool ranked = !isnan(overall[e].mean_rank);
-            if (!(ranked ? overall[e].mean_rank < above->mean_rank : overall[e].score > above->score))
-                break;
-            order[place] = order[place - 1];
-        }
-        order[place] = e;
-    }
-}
-
 static void put_overall(const struct page *page, int league)
 {
     int order[PLAN_ENTRIES];
@@ -619,7 +602,7 @@ static void put_overall(const struct page *page, int league)
     bool several = plan->task_count > 1;
     document_heading(&page->document, 3, "%s", league_titles[league]);
     put_ranks(page, league);
-    order_overall(comparison, league, order);
+    comparison_rank(comparison, league, COMPARISON_ALL_TASKS, order);
     PUT_HEAD(page, "optimizer", "profile score", several ? "mean rank" : "problems",
              "ratio of steps, all tasks", "verdict");
     for (int i = 0; i < plan->entry_count; i++) {

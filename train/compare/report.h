@@ -16,7 +16,6 @@ enum descent_status compare_report(const char *out, char *sentence, size_t size)
  * interval 1.50-2.10)." Its only verdicts are "sooner", "later" and "not distinguishable with n seeds". Cut
  * to `size`; returns text.
  */
-enum { COMPARISON_ALL_TASKS = -1 };
 const char *comparison_sentence(const struct comparison *comparison, int league, int task, char *text,
                                 size_t size);
 
