@@ -55,8 +55,10 @@ struct count_of_verdicts {
 static struct count_of_verdicts count_verdicts(const struct comparison *comparison, int league, int t)
 {
     struct count_of_verdicts count = {.first = -1};
-    int last = -1;
-    for (int e = 0; e < comparison->plan.entry_count; e++) {
+    int order[PLAN_ENTRIES], last = -1;
+    comparison_rank(comparison, league, t, order); /* of equal ratios, 0 may be, the better one's */
+    for (int i = 0; i < comparison->plan.entry_count; i++) {
+        int e = order[i];
         const struct comparison_effect *effect = effect_of(comparison, league, t, e);
         if (effect->pairs == 0)
             continue;
