@@ -691,6 +691,17 @@ const char *comparison_verdict_text(enum comparison_verdict verdict)
     return verdict == SOONER ? "sooner" : verdict == LATER ? "later" : "not distinguishable";
 }
 
+const char *comparison_edges(const struct comparison_tuning *tuning, char text[COMPARISON_EDGES])
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (int d = 0; d < tuning->space.count; d++)
+        if (tuning->edge[d] && used < COMPARISON_EDGES)
+            used += (size_t)snprintf(text + used, COMPARISON_EDGES - used, "%s%s", used ? " " : "",
+                                     tuning->space.dimension[d].option->name);
+    return text;
+}
+
 /* Whether a is to stand before b. */
 static bool precedes(const struct comparison_result *a, const struct comparison_result *b)
 {

@@ -126,6 +126,10 @@ void comparison_free(struct comparison *comparison);
 /* "SOONER": "sooner"; the third is "not distinguishable". */
 const char *comparison_verdict_text(enum comparison_verdict verdict);
 
+/* Names of the hyperparameters whose best value lies on the edge of its range: "lr beta1". Returns text. */
+enum { COMPARISON_EDGES = 512 };
+const char *comparison_edges(const struct comparison_tuning *tuning, char text[COMPARISON_EDGES]);
+
 /* In place of a task. */
 enum { COMPARISON_ALL_TASKS = -1 };
 

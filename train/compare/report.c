@@ -548,15 +548,11 @@ static void put_tuning(const struct page *page, int t)
         const struct comparison_tuning *tuning = &comparison->task[t].tuning[e];
         const char *settings = comparison->task[t].result[1][e].settings;
         const struct document *document = &page->document;
-        char edges[256] = "";
-        for (int d = 0; d < tuning->space.count; d++)
-            if (tuning->edge[d])
-                snprintf(edges + strlen(edges), sizeof edges - strlen(edges), "%s ",
-                         tuning->space.dimension[d].option->name);
+        char edges[COMPARISON_EDGES];
         document_begin_row(document, NULL);
         put_cell(page, comparison->plan.entry[e].label);
         document_code_cell(document, settings ? settings : "–");
-        document_cell(document, "edge", "%s", edges);
+        document_cell(document, "edge", "%s", comparison_edges(tuning, edges));
         put_number(page, tuning->basin, 1);
         document_cell(document, NULL, "%d", tuning->finished);
         document_cell(document, NULL, "%d", tuning->diverged);

@@ -163,25 +163,13 @@ static struct descent_json *targets(const struct comparison *comparison)
     return table_json(&table);
 }
 
-/* Names of the hyperparameters whose best value lies on the edge of its range: "lr beta1". */
-static const char *edges(const struct comparison_tuning *tuning, char *text, size_t size)
-{
-    size_t used = 0;
-    text[0] = 0;
-    for (int d = 0; d < tuning->space.count; d++)
-        if (tuning->edge[d] && used < size)
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " " : "",
-                                     tuning->space.dimension[d].option->name);
-    return text;
-}
-
 static struct descent_json *tuning(const struct comparison *comparison)
 {
     struct table table = table_new();
     for (int t = 0; t < comparison->plan.task_count; t++)
         for (int e = 0; comparison->task[t].tuning && e < comparison->plan.entry_count; e++) {
             const struct comparison_tuning *found = &comparison->task[t].tuning[e];
-            char text[256];
+            char text[COMPARISON_EDGES];
             table_row(&table);
             table_text(&table, "task", comparison->plan.task[t].name);
             table_text(&table, "optimizer", comparison->plan.entry[e].label);
@@ -190,7 +178,7 @@ static struct descent_json *tuning(const struct comparison *comparison)
             table_integer(&table, "diverged", found->diverged);
             table_integer(&table, "best", found->best + 1);
             table_text(&table, "settings", comparison->task[t].result[1][e].settings);
-            table_text(&table, "on_the_edge", edges(found, text, sizeof text));
+            table_text(&table, "on_the_edge", comparison_edges(found, text));
             table_number(&table, "lr_basin_decades", found->basin);
         }
     return table_json(&table);
