@@ -116,15 +116,19 @@ static int64_t nanoseconds(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static int clamp(long cpus)
+{
+    return cpus < 1 ? 1 : cpus > DESCENT_MAX_THREADS ? DESCENT_MAX_THREADS : (int)cpus;
+}
+
 int descent_cpus(void)
 {
 #ifdef __linux__
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set);
+        return clamp(CPU_COUNT(&set));
 #endif
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (int)online : 1;
+    return clamp(sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 static bool called_for(struct descent_pool *pool)

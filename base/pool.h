@@ -14,7 +14,7 @@ enum { DESCENT_MAX_CHUNKS = 16, DESCENT_MAX_THREADS = 256 };
 
 struct descent_pool;
 
-/* CPUs this process may use, at least 1. */
+/* CPUs this process may use: at least 1, and at most DESCENT_MAX_THREADS, as a pool has. */
 int descent_cpus(void);
 
 /* `threads` counts the caller's: 1 starts none. NULL on failure (see descent_error). */

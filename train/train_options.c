@@ -111,9 +111,7 @@ enum descent_status train_options_read(const char *command, int argc, char **arg
                                        struct train_options *options)
 {
     const struct option_table table = table_of(command);
-    const int cpus = descent_cpus();
-    *options = (struct train_options){0};
-    options->config.threads = cpus < DESCENT_MAX_THREADS ? cpus : DESCENT_MAX_THREADS;
+    *options = (struct train_options){.config.threads = descent_cpus()};
     enum descent_status status = options_read(&table, argc, argv, options);
     return status == DESCENT_OK && !options->help ? check(&options->config) : status;
 }

@@ -13,6 +13,26 @@
 #include <string.h>
 #include <time.h>
 
+#ifdef __linux__ /* a machine with as many CPUs as the system can count */
+static bool many_cpus;
+int __real_sched_getaffinity(int process, size_t size, void *set);
+int __wrap_sched_getaffinity(int process, size_t size, void *set);
+
+int __wrap_sched_getaffinity(int process, size_t size, void *set)
+{
+    return many_cpus ? memset(set, 255, size), 0 : __real_sched_getaffinity(process, size, set);
+}
+
+static void all_cpus_of_a_large_machine_make_a_pool(void **state)
+{
+    (void)state;
+    assert_in_range(descent_cpus(), 1, DESCENT_MAX_THREADS);
+    many_cpus = true;
+    assert_int_equal(descent_cpus(), DESCENT_MAX_THREADS);
+    many_cpus = false;
+}
+#endif
+
 static const int thread_counts[] = {1, 2, 3, 8};
 #define FOR_EACH_POOL(pool)                                                                                \
     for (size_t i_ = 0; i_ < sizeof thread_counts / sizeof *thread_counts; i_++)                           \
@@ -320,6 +340,9 @@ int main(void)
         cmocka_unit_test(no_wake_up_is_lost_at_the_edge_of_sleep),
         cmocka_unit_test(nested_runs_are_serial_and_in_order),
         cmocka_unit_test(many_pools_come_and_go),
+#ifdef __linux__
+        cmocka_unit_test(all_cpus_of_a_large_machine_make_a_pool),
+#endif
         cmocka_unit_test(absurd_thread_counts_are_refused),
 #if defined(__SSE__) || defined(__aarch64__)
         cmocka_unit_test(denormals_are_flushed_inside_and_only_inside),
