@@ -175,8 +175,6 @@ static enum descent_status fail_unknown(const struct option_table *table, const 
 /* Why getopt_long did not take `argument`: unknown, ambiguous, or a flag that was given a value. */
 static enum descent_status fail_option(const struct option_table *table, const char *argument)
 {
-    if (strncmp(argument, "--", 2) != 0)
-        return fail_unknown(table, argument);
     const char *known[OPTION_ROWS];
     int length = (int)strcspn(argument, "="), matches = 0;
     char typed[64];
@@ -237,6 +235,8 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
         if (found == ':')
             status = descent_fail(DESCENT_BAD_ARGUMENT, "--%s needs a value: %s",
                                   table->rows[optopt - FIRST].name, table->rows[optopt - FIRST].argument);
+        else if (found == '?' && optopt != 0 && optopt < FIRST)
+            status = fail_unknown(table, (const char[]){'-', (char)optopt, 0});
         else if (found == '?')
             status = fail_option(table, argv[optind - 1]);
         else

@@ -27,7 +27,8 @@ static void wrong_options_exit_2_and_name_what_was_expected(void **state)
     } wrong[] = {
         {"--epoks 5", "unknown option --epoks; did you mean --epochs?"},
         {"--lr=0.1", "unknown option --lr"},
-        {"-x", "unknown option -x"},
+        {"-x", "unknown option -x;"},
+        {"-data x", "unknown option -d;"},
         {"--batch", "--batch needs a value: N|all"},
         {"--batch 0", "--batch 0: expected a whole number from 1 to 2147483647, or all; default 64"},
         {"--batch -3", "--batch -3: expected a whole number"},
