@@ -41,9 +41,12 @@ static const struct option_row rows[] = {
     {NULL, "help", NULL, OPTION_YES, AT(help), .help = "print this (also -h) and exit"},
 };
 
+static bool typed[sizeof rows / sizeof rows[0]];
+
 static const struct option_table table = {.command = "train data",
                                           .rows = rows,
                                           .count = sizeof rows / sizeof rows[0],
+                                          .typed = typed,
                                           .arguments = arguments,
                                           .argument_count = 1};
 
@@ -191,6 +194,16 @@ static enum descent_status open_set(const struct request *request, struct data_s
     return status;
 }
 
+/* Only the sheet shows what they do. */
+static enum descent_status check(const struct request *request)
+{
+    static const char *const of_sheet[] = {"augment", "sheet", "seed", NULL};
+    const char *name = request->no_sheet ? options_typed(&table, of_sheet) : NULL;
+    return name
+               ? descent_fail(DESCENT_BAD_ARGUMENT, "--%s is of the sheet, and --no-sheet wants none", name)
+               : DESCENT_OK;
+}
+
 static int run_data(int argc, char **argv)
 {
     struct request request = {0};
@@ -201,6 +214,8 @@ static int run_data(int argc, char **argv)
         options_print(&table, stdout);
         return EXIT_DONE;
     }
+    if (status == DESCENT_OK)
+        status = check(&request);
     if (status == DESCENT_OK)
         status = open_set(&request, &set);
     if (status == DESCENT_OK)

@@ -48,9 +48,10 @@ static const char usage[] =
 
 #define AT(field) offsetof(struct landscape_request, field)
 
+static const char of_surfaces[] = "Optimizers on a surface", of_runs[] = "The loss of a network";
+
 static const struct option_row rows[] = {
-    {"Optimizers on a surface", "surface", "NAME", OPTION_TEXT, AT(surface),
-     .help = "the surface, see below"},
+    {of_surfaces, "surface", "NAME", OPTION_TEXT, AT(surface), .help = "the surface, see below"},
     {NULL, "optimizers", "LIST", OPTION_LIST, AT(optimizer), "sgd,momentum,nesterov,rmsprop,adam",
      .max = LANDSCAPE_PATHS, .help = "names, separated by commas"},
     {NULL, "optimizer", "SPEC", OPTION_TEXTS, AT(optimizer), .max = LANDSCAPE_PATHS,
@@ -63,7 +64,7 @@ static const struct option_row rows[] = {
      .help = "course of the learning rates; see 'train list schedules'"},
     {NULL, "budget", "N", OPTION_COUNT, AT(budget), "30", 1, 1000, .help = "learning rates to try"},
 
-    {"The loss of a network", "run", "DIR", OPTION_TEXTS, AT(run), .max = LANDSCAPE_RUNS,
+    {of_runs, "run", "DIR", OPTION_TEXTS, AT(run), .max = LANDSCAPE_RUNS,
      .help = "run directory that train made; may be repeated"},
     {NULL, "trajectory", NULL, OPTION_YES, AT(trajectory), .help = "the plane of the weights' path"},
     {NULL, "course", NULL, OPTION_YES, AT(course), .help = "the sharpness along the weights' path"},
@@ -92,8 +93,10 @@ static const struct option_row rows[] = {
     {NULL, "help", NULL, OPTION_YES, AT(help), .help = "print this (also -h) and exit"},
 };
 
+static bool typed[sizeof rows / sizeof rows[0]];
+
 static const struct option_table table = {
-    .command = "train landscape", .rows = rows, .count = sizeof rows / sizeof rows[0]};
+    .command = "train landscape", .rows = rows, .count = sizeof rows / sizeof rows[0], .typed = typed};
 
 static void print_help(void)
 {
@@ -107,7 +110,31 @@ static void print_help(void)
         printf("  %-18s %s\n", all[i].name, all[i].summary);
 }
 
-static enum descent_status check(const struct landscape_request *request)
+/* What is without effect is refused: somebody expects one. */
+static enum descent_status check_effects(const struct landscape_request *request)
+{
+    static const char *const of_grids[] = {"grid", NULL}, *const of_planes[] = {"span", "directions", NULL};
+    const char *name = options_typed_in(&table, request->surface ? of_runs : of_surfaces);
+    if (name)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--%s is of a --%s", name,
+                            request->surface ? "run" : "surface");
+    if (request->course && (name = options_typed(&table, of_grids)))
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--%s: --course measures the points of a path", name);
+    if (request->run[1] || request->trajectory || request->course)
+        name = options_typed(&table, of_planes);
+    if (name)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--%s is of the planes around one --run, without --trajectory or --course",
+                            name);
+    if (request->grid % 2 == 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--grid %d: expected an odd number, so that the weights "
+                            "themselves are among the points",
+                            request->grid);
+    return DESCENT_OK;
+}
+
+static enum descent_status check_runs(const struct landscape_request *request)
 {
     int runs = 0;
     while (runs < LANDSCAPE_RUNS && request->run[runs])
@@ -116,14 +143,6 @@ static enum descent_status check(const struct landscape_request *request)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "train landscape: expected %s; 'train landscape --help' shows all",
                             runs ? "--surface or --run, not both" : "--surface NAME or --run DIR");
-    if (request->grid % 2 == 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT,
-                            "--grid %d: expected an odd number, so that the weights "
-                            "themselves are among the points",
-                            request->grid);
-    if ((request->trajectory || request->course) && !runs)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--%s is of a --run",
-                            request->trajectory ? "trajectory" : "course");
     if (request->trajectory && request->course)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--trajectory and --course: expected one of them");
     if (runs > 1 && request->course)
@@ -142,7 +161,9 @@ static int run_landscape(int argc, char **argv)
         print_help();
     else {
         if (status == DESCENT_OK)
-            status = check(&request);
+            status = check_runs(&request);
+        if (status == DESCENT_OK)
+            status = check_effects(&request);
         if (status == DESCENT_OK && request.surface)
             status = landscape_of_surface(&request);
         else if (status == DESCENT_OK) {

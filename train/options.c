@@ -223,6 +223,8 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
                                    .val = FIRST + i};
         if (strcmp(table->rows[i].name, "help") == 0)
             help = &table->rows[i];
+        if (table->typed)
+            table->typed[i] = false;
     }
     assert(help);
     enum descent_status status = set_defaults(table->rows, table->count, false, into);
@@ -239,14 +241,37 @@ enum descent_status options_read(const struct option_table *table, int argc, cha
             status = fail_unknown(table, (const char[]){'-', (char)optopt, 0});
         else if (found == '?')
             status = fail_option(table, argv[optind - 1]);
-        else
+        else {
             status = set(row, optarg ? optarg : row->bare, into);
+            if (table->typed)
+                table->typed[row - table->rows] = true;
+        }
         if (status == DESCENT_OK && row == help)
             return DESCENT_OK;
     }
     if (status == DESCENT_OK)
         status = set_defaults(table->rows, table->count, true, into);
     return status == DESCENT_OK ? read_arguments(table, argc - optind, argv + optind, into) : status;
+}
+
+const char *options_typed(const struct option_table *table, const char *const *names)
+{
+    for (; *names; names++)
+        for (int i = 0; i < table->count; i++)
+            if (table->typed[i] && strcmp(table->rows[i].name, *names) == 0)
+                return *names;
+    return NULL;
+}
+
+const char *options_typed_in(const struct option_table *table, const char *topic)
+{
+    const char *now = NULL;
+    for (int i = 0; i < table->count; i++) {
+        now = table->rows[i].topic ? table->rows[i].topic : now;
+        if (table->typed[i] && now && strcmp(now, topic) == 0)
+            return table->rows[i].name;
+    }
+    return NULL;
 }
 
 /* ---- Help ---- */

@@ -50,6 +50,7 @@ struct option_table {
     const struct option_row *arguments; /* positional ones, in order; none: NULL */
     int argument_count;
     int required; /* so many of the arguments must be given */
+    bool *typed;  /* of each row, whether it was given; or NULL */
 };
 
 /* Reads argv[1 ..] into the struct at `into`, which the caller has set to zero or to defaults that no table
@@ -57,6 +58,11 @@ struct option_table {
  * and after --help, which ends all checks, there may be less in the struct than was asked for. Reorders
  * argv. Free with options_free, after a failure too. */
 enum descent_status options_read(const struct option_table *table, int argc, char **argv, void *into);
+
+/* The first row that was given, as table->typed says, of these names (NULL after the last), or of a topic:
+ * its name, or NULL. To refuse what would be without effect. */
+const char *options_typed(const struct option_table *table, const char *const *names);
+const char *options_typed_in(const struct option_table *table, const char *topic);
 
 /* Frees the texts of TEXTS and LIST. */
 void options_free(const struct option_table *table, void *into);

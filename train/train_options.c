@@ -96,6 +96,8 @@ static enum descent_status check(const struct train_config *config)
     if (config->no_test && config->validation == 0)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "--no-test without --validation: there is nothing to judge the run by");
+    if (config->split_seed && config->validation == 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "--split-seed without --validation: nothing is held out");
     if (config->force && !config->out)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--force without --out: there is nothing to overwrite");
     return DESCENT_OK;

@@ -31,7 +31,8 @@ static const struct option_row rows[] = {
     {"Else", "help", NULL, OPTION_YES, AT(help), .help = "this"},
 };
 
-static const struct option_table table = {"train test", rows, 6, arguments, 2, 1};
+static bool typed[6];
+static const struct option_table table = {"train test", rows, 6, arguments, 2, 1, typed};
 
 /* The words of `line` into *request. */
 static enum descent_status read_line(const char *line, struct request *request)
@@ -158,6 +159,22 @@ static void option_alone_has_a_value_of_its_own(void **state)
     options_free(&table, &request);
 }
 
+static void what_was_typed_is_known_by_name_and_by_topic(void **state)
+{
+    (void)state;
+    static const char *const numbers[] = {"share", "count", NULL}, *const names[] = {"names", NULL};
+    struct request request = {0};
+    assert_int_equal(read_line("here --count 3 --share 0.5", &request), DESCENT_OK);
+    assert_string_equal(options_typed(&table, numbers), "share");
+    assert_null(options_typed(&table, names));
+    assert_string_equal(options_typed_in(&table, "What"), "count");
+    assert_null(options_typed_in(&table, "Else"));
+    options_free(&table, &request);
+    assert_int_equal(read_line("here", &request), DESCENT_OK);
+    assert_null(options_typed(&table, numbers));
+    options_free(&table, &request);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +182,7 @@ int main(void)
         cmocka_unit_test(lists_and_repeated_texts_add_up_in_the_order_given),
         cmocka_unit_test(positional_arguments_stand_anywhere),
         cmocka_unit_test(wrong_lines_say_what_was_expected),
+        cmocka_unit_test(what_was_typed_is_known_by_name_and_by_topic),
         cmocka_unit_test(help_ends_all_checks_and_shows_every_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,7 @@ static void wrong_options_exit_2_and_name_what_was_expected(void **state)
         {"--force=yes --out a", "--force takes no value"},
         {"--e 5", "option --e is ambiguous; write it in full"},
         {"--force", "--force without --out"},
+        {"--split-seed 3", "--split-seed without --validation"},
         {"--batch 8 --micro-batch 16", "--micro-batch 16 is more than --batch 8"},
         {"--model lenet5 now", "unexpected argument 'now'"},
         {"lsit", "unknown subcommand 'lsit'; did you mean 'list'"},
@@ -278,6 +279,9 @@ static void data_shows_what_a_set_holds_and_draws_a_sheet(void **state)
     must_fail(2, "unknown augmentation 'corp'; did you mean 'crop'?", "data %s --augment corp --sheet %s",
               SAMPLE, sheet.text);
     must_fail(2, "--seed x", "data --seed x");
+    must_fail(2, "--augment is of the sheet", "data %s --no-sheet --augment bogus", SAMPLE);
+    must_fail(2, "--sheet is of the sheet", "data %s --no-sheet --sheet %s", SAMPLE, sheet.text);
+    must_fail(2, "--seed is of the sheet", "data %s --no-sheet --seed 2", SAMPLE);
     must_fail(2, "unknown option --sheat", "data --sheat x");
     must_fail(2, "unexpected argument 'b'", "data a b");
     must_fail(1, "no-such-set", "data no-such-set");
