@@ -6,10 +6,10 @@
 #include "train/launch.h"
 #include "train/plot.h"
 #include "train/progress.h"
+#include "train/rate.h"
 #include "train/train_options.h"
 
 #include "base/file.h"
-#include "base/spec.h"
 
 #include <limits.h>
 #include <math.h>
@@ -25,8 +25,9 @@ static const double TOO_MUCH = 5;     /* times the lowest loss: stop */
 struct search {
     double *rate, *loss, *smooth;
     int64_t count, steps;
+    int batches; /* with the last rate: several where gradients are accumulated */
     double lowest;
-    bool live, exploded;
+    bool live, exploded, quiet;
     char out[PATH_MAX];
 };
 
@@ -38,7 +39,9 @@ static const char introduction[] =
     "other bounds (--schedule range_test:low=1e-5,high=1), until the loss is five times its lowest, and\n"
     "suggests the rate at which the loss fell fastest. Reads no test data and keeps no weights. Writes\n"
     "lr-find.csv and, where gnuplot is installed, lr-find.svg to a directory (--out; default:\n"
-    "runs/lr-find-MODEL-DATA-N). All options are those of train; the optimizer's own lr plays no part.\n"
+    "runs/lr-find-MODEL-DATA-N). All options are those of train; the optimizer's own lr, --epochs and what "
+    "is\n"
+    "evaluated or saved (--evaluations, --no-test, --no-model) play no part.\n"
     "\n"
     "  train lr-find --model cnn --optimizer adamw:weight_decay=0.05 --batch 128\n"
     "\n";
@@ -58,20 +61,22 @@ static void started(void *context, const struct train_start *start)
 static void stepped(void *context, const struct train_step *step)
 {
     struct search *search = context;
-    int64_t i = search->count;
-    if (!search->rate || i >= search->steps || !isfinite(step->loss))
+    if (!search->rate || search->count >= search->steps || !isfinite(step->loss))
         return;
+    bool again = search->count > 0 && search->rate[search->count - 1] == step->lr;
+    int64_t i = again ? search->count - 1 : search->count;
+    search->batches = again ? search->batches + 1 : 1;
     search->rate[i] = step->lr;
-    search->loss[i] = step->loss;
+    search->loss[i] += (step->loss - search->loss[i]) / search->batches; /* their mean; from 0 */
     search->smooth[i] =
-        i == 0 ? step->loss : SMOOTHING * step->loss + (1 - SMOOTHING) * search->smooth[i - 1];
+        i == 0 ? search->loss[i] : SMOOTHING * search->loss[i] + (1 - SMOOTHING) * search->smooth[i - 1];
     search->lowest = i == 0 ? search->smooth[i] : fmin(search->lowest, search->smooth[i]);
     search->exploded = search->smooth[i] > TOO_MUCH * search->lowest;
-    search->count++;
+    search->count = i + 1;
     if (!search->live)
         return;
     char line[128];
-    snprintf(line, sizeof line, "step %lld of %lld  lr %.1e  loss %.4f ", (long long)search->count,
+    snprintf(line, sizeof line, "step %lld of %lld  lr %.1e  loss %.4f ", (long long)step->step,
              (long long)search->steps, step->lr, step->loss);
     progress_rewrite(stdout, line);
 }
@@ -147,34 +152,42 @@ static enum descent_status draw(const struct search *search, int64_t steepest, e
     return plot_draw(search->out, "lr-find", PLOT_SVG, 800, 500, script, outcome);
 }
 
+static void print_points(const struct search *search, const char *optimizer, int64_t steepest,
+                         int64_t lowest)
+{
+    char rate[32], spec[1024];
+    printf("%lld learning rates from %.2g to %.2g%s\n", (long long)search->count, search->rate[0],
+           search->rate[search->count - 1],
+           search->exploded ? "; stopped there: the loss is five times its lowest" : "");
+    if (steepest < 0) {
+        printf("the loss falls nowhere; try other bounds: --schedule range_test:low=...,high=...\n");
+        return;
+    }
+    snprintf(rate, sizeof rate, "%.2g", search->rate[steepest]);
+    printf("the loss falls fastest at lr %s: try --optimizer %s\n", rate,
+           rate_insert(optimizer, rate, spec, sizeof spec));
+    printf("it is lowest at lr %.2g; a tenth of that, %.2g, is the careful choice\n", search->rate[lowest],
+           search->rate[lowest] / 10);
+}
+
 static enum descent_status report(const struct search *search, const char *optimizer)
 {
     int64_t steepest, lowest;
     enum plot_outcome outcome = PLOT_NONE;
-    if (search->live)
-        progress_clear(stdout);
     if (!search->rate)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     enum descent_status status = write_csv(search);
     if (status != DESCENT_OK || search->count == 0)
         return status;
-    printf("%lld learning rates from %.2g to %.2g%s\n", (long long)search->count, search->rate[0],
-           search->rate[search->count - 1],
-           search->exploded ? "; stopped there: the loss is five times its lowest" : "");
     find_points(search, &steepest, &lowest);
-    if (steepest < 0)
-        printf("the loss falls nowhere; try other bounds: --schedule range_test:low=...,high=...\n");
-    else {
-        printf("the loss falls fastest at lr %.2g: try --optimizer %.*s:lr=%.2g\n", search->rate[steepest],
-               (int)descent_spec_name_length(optimizer), optimizer, search->rate[steepest]);
-        printf("it is lowest at lr %.2g; a tenth of that, %.2g, is the careful choice\n",
-               search->rate[lowest], search->rate[lowest] / 10);
+    if (steepest >= 0)
         status = draw(search, steepest, &outcome);
-    }
-    if (status == DESCENT_OK)
-        printf("wrote %s/lr-find.csv%s%s\n", search->out, outcome == PLOT_DRAWN ? " and lr-find.svg" : "",
-               plot_excuse(outcome));
-    return status;
+    if (status != DESCENT_OK || search->quiet)
+        return status;
+    print_points(search, optimizer, steepest, lowest);
+    printf("wrote %s/lr-find.csv%s%s\n", search->out, outcome == PLOT_DRAWN ? " and lr-find.svg" : "",
+           plot_excuse(outcome));
+    return DESCENT_OK;
 }
 
 /* ---- The command ---- */
@@ -189,18 +202,21 @@ static int find(struct train_config *config, bool quiet)
             config->schedule));
     config->steps = config->steps > 0 ? config->steps : STEPS;
     config->train_only = true;
+    config->evaluations = 0;
     enum descent_status status = extension_load_config(config);
     if (status != DESCENT_OK)
         return report_error(status);
     char out[256];
     launch_out(config, "lr-find-", out, sizeof out);
 
-    struct search search = {.live = progress_is_live(stdout) && !quiet};
+    struct search search = {.live = progress_is_live(stdout) && !quiet, .quiet = quiet};
     struct train_observer observer = {
         .context = &search, .started = started, .stepped = stepped, .wants_stop = wants_stop};
     struct train_result result;
     launch_catch_signals();
     status = train_run(config, &observer, &result);
+    if (search.live)
+        progress_clear(stdout);
     if (status == DESCENT_OK || (status == DESCENT_DIVERGED && search.count > 0))
         status = report(&search, config->optimizer);
     free(search.rate);

@@ -89,6 +89,9 @@ static enum descent_status open_data(struct run *run)
     const struct train_config *config = run->config;
     struct train_start *start = &run->start;
     const struct data_open_options options = {.skip_bad = config->skip_bad, .pool = run->pool};
+    if (config->no_test && config->validation == 0 && !config->train_only)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "--no-test without --validation: there is nothing to judge the run by");
     enum descent_status status =
         config->set ? DESCENT_OK : data_open_with(config->data, &options, &run->opened);
     if (status != DESCENT_OK)

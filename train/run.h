@@ -28,7 +28,7 @@ struct train_config {
     int epochs;
     int steps;       /* end after so many instead; 0: epochs decide */
     bool train_only; /* nothing is evaluated and no model saved */
-    bool no_test;    /* the test part is never read; needs a validation part */
+    bool no_test;    /* the test part is never read; needs a validation part, unless train_only */
     bool no_model;   /* no model is saved */
     int evaluations; /* of the held-out part, equally many steps apart, the last at the end; 0: one after
                         each epoch alone */

@@ -93,9 +93,6 @@ static enum descent_status check(const struct train_config *config)
     if (config->batch > 0 && config->micro_batch > config->batch)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--micro-batch %d is more than --batch %d",
                             config->micro_batch, config->batch);
-    if (config->no_test && config->validation == 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT,
-                            "--no-test without --validation: there is nothing to judge the run by");
     if (config->split_seed && config->validation == 0)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--split-seed without --validation: nothing is held out");
     if (config->force && !config->out)

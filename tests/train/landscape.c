@@ -1,6 +1,7 @@
 /* Surfaces are what they say, and optimizers do on them what the textbooks say they do. */
 #include "tests/train/program.h"
 #include "train/landscape/trajectory.h"
+#include "train/rate.h"
 
 #include <math.h>
 
@@ -212,6 +213,27 @@ static void falling_rates_settle_in_noise(void **state)
     assert_true(sum[0] > 2 * sum[1]);
 }
 
+static void a_rate_takes_the_place_of_the_one_that_was_given(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"adam", "adam:lr=0.1"},
+        {"adam+ema", "adam:lr=0.1+ema"},
+        {"adam:eps=1e+3", "adam:eps=1e+3,lr=0.1"},
+        {"adam:1e-2,beta1=0.8+ema:decay=0.9+lookahead", "adam:lr=0.1,beta1=0.8+ema:decay=0.9+lookahead"},
+        {"momentum:nesterov,lr=1e+1", "momentum:nesterov,lr=0.1"},
+        {"./my+rule.c:beta=1", "./my+rule.c:beta=1,lr=0.1"},
+        {"adam:", "adam:"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[100];
+        assert_string_equal(rate_insert(cases[i][0], "0.1", text, sizeof text), cases[i][1]);
+        assert_true(rate_is_given(text));
+    }
+    assert_false(rate_is_given("adam+sam:0.1") || rate_is_given("momentum:nesterov"));
+    assert_true(rate_is_given("adam:1e-3+ema"));
+}
+
 static void command_writes_paths_and_grid(void **state)
 {
     (void)state;
@@ -276,6 +298,7 @@ int main(void)
         cmocka_unit_test(momentum_leaves_the_saddle_sooner),
         cmocka_unit_test(tuning_leaves_the_saddle_in_few_steps),
         cmocka_unit_test(falling_rates_settle_in_noise),
+        cmocka_unit_test(a_rate_takes_the_place_of_the_one_that_was_given),
         cmocka_unit_test(command_writes_paths_and_grid),
         cmocka_unit_test(wrong_requests_exit_2),
     };

@@ -373,6 +373,40 @@ static void lr_find_suggests_a_rate_and_writes_the_curve(void **state)
     assert_true(isnan(event_number(&out, "end", 0, "test_loss")));
 }
 
+/* Batches whose gradients are accumulated have one rate: one point of the curve. And what was tested is
+ * what is suggested. */
+static void lr_find_suggests_what_it_tested(void **state)
+{
+    (void)state;
+    struct path out = path_of("lr-find-wrapped");
+    struct program program =
+        program_run("lr-find --data %s --out %s --model mlp:32 --steps 96 --evaluations 3 "
+                    "--no-test --optimizer adam:0.5,beta1=0.8+ema:decay=0.9+accumulate:4",
+                    data.text, out.text);
+    program_must_say(&program, 0, "");
+    double rate = 0;
+    int length = 0;
+    const char *suggestion = strstr(program.out, "try --optimizer ");
+    assert_non_null(suggestion);
+    sscanf(suggestion, "try --optimizer adam:lr=%lf,beta1=0.8+ema:decay=0.9+accumulate:4\n%n", &rate,
+           &length);
+    assert_true(length > 0 && rate > 1e-5 && rate < 1);
+    assert_non_null(strstr(program.out, "24 learning rates"));
+    program_free(&program);
+    char path[300];
+    file_in(&out, "lr-find.csv", path);
+    char *csv = file_text(path);
+    assert_null(strstr(csv, "inf"));
+    free(csv);
+    assert_null(metrics_event(out.text, "evaluation", 0));
+
+    program = program_run("lr-find --data %s --out %s --force --model mlp:32 --steps 30 --quiet", data.text,
+                          out.text);
+    program_must_say(&program, 0, "");
+    assert_string_equal(program.out, "");
+    program_free(&program);
+}
+
 static void full_batch_says_what_batch_norm_does(void **state)
 {
     (void)state;
@@ -592,6 +626,7 @@ int main(void)
         cmocka_unit_test(averaged_weights_are_evaluated_and_saved),
         cmocka_unit_test(steps_end_a_run_within_an_epoch),
         cmocka_unit_test(lr_find_suggests_a_rate_and_writes_the_curve),
+        cmocka_unit_test(lr_find_suggests_what_it_tested),
         cmocka_unit_test(full_batch_says_what_batch_norm_does),
         cmocka_unit_test(last_batch_is_kept_or_dropped),
         cmocka_unit_test(weights_are_loaded_whole_or_in_part_and_named),

@@ -5,11 +5,11 @@
 #include "train/landscape/pictures.h"
 #include "train/landscape/trajectory.h"
 #include "train/plot.h"
+#include "train/rate.h"
 
 #include "base/file.h"
 #include "base/spec.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -71,21 +71,6 @@ static enum descent_status read_task(const struct landscape_request *request, st
 
 /* ---- Paths ---- */
 
-/* Whether a spec sets lr itself: as a bare first value or by name. */
-static bool has_lr(const char *spec)
-{
-    struct descent_spec parts;
-    bool found = false;
-    if (descent_spec_parse(spec, &parts) != DESCENT_OK)
-        return true; /* the optimizer will say what is wrong */
-    for (int i = 0; i < parts.part[0].count; i++) {
-        const char *key = parts.part[0].pair[i].key, *value = parts.part[0].pair[i].value;
-        found |= key ? strcmp(key, "lr") == 0 : i == 0 && !isalpha((unsigned char)value[0]);
-    }
-    descent_spec_free(&parts);
-    return found;
-}
-
 static enum descent_status take_paths(const struct task *task, struct trajectory *path)
 {
     enum descent_status status = DESCENT_OK;
@@ -98,8 +83,9 @@ static enum descent_status take_paths(const struct task *task, struct trajectory
         status = extension_load_spec(EXTENSION_OPTIMIZER, spec);
         if (status != DESCENT_OK)
             return status;
-        status = has_lr(spec) ? trajectory_take(task->surface, spec, task->steps, &task->options, &path[i])
-                              : trajectory_tune(task->surface, spec, task->steps, &task->options, &path[i]);
+        status = rate_is_given(spec)
+                     ? trajectory_take(task->surface, spec, task->steps, &task->options, &path[i])
+                     : trajectory_tune(task->surface, spec, task->steps, &task->options, &path[i]);
     }
     return status;
 }

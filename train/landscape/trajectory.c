@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "optim/optim.h"
+#include "train/rate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -129,11 +130,11 @@ static double final_value(const struct surface *surface, const struct trajectory
     return path->diverged ? INFINITY : surface->value(p, gradient);
 }
 
-/* "adam+ema" with a learning rate: "adam:lr=0.01+ema". */
-static void insert_lr(const char *spec, double lr, char *text, size_t size)
+static void insert_rate(const char *spec, double lr, struct trajectory *path)
 {
-    int name = (int)descent_spec_name_length(spec), head = name + (int)strcspn(spec + name, "+");
-    snprintf(text, size, "%.*s%clr=%.3g%s", head, spec, name < head ? ',' : ':', lr, spec + head);
+    char text[32];
+    snprintf(text, sizeof text, "%.3g", lr);
+    rate_insert(spec, text, path->spec, sizeof path->spec);
 }
 
 enum descent_status trajectory_tune(const struct surface *surface, const char *spec, int steps,
@@ -143,7 +144,7 @@ enum descent_status trajectory_tune(const struct surface *surface, const char *s
     int best_steps = 0;
     for (int i = 0; i < options->budget; i++) {
         double lr = options->budget > 1 ? 1e-5 * pow(1e7, i / (double)(options->budget - 1)) : 1e-2;
-        insert_lr(spec, lr, path->spec, sizeof path->spec);
+        insert_rate(spec, lr, path);
         enum descent_status status = trajectory_take(surface, path->spec, steps, options, path);
         if (status != DESCENT_OK)
             return status;
@@ -154,7 +155,7 @@ enum descent_status trajectory_tune(const struct surface *surface, const char *s
             best_steps = path->steps;
         }
     }
-    insert_lr(spec, best_lr, path->spec, sizeof path->spec);
+    insert_rate(spec, best_lr, path);
     return trajectory_take(surface, path->spec, steps, options, path);
 }
 
