@@ -238,6 +238,9 @@ enum descent_status compile_shared(const char *path, char object[PATH_MAX])
 {
     struct command_line line;
     char cache[PATH_MAX / 2], temporary[PATH_MAX], md5[DATA_MD5_TEXT];
+    const char *end = strrchr(path, '.');
+    if (!end || strcmp(end, ".c") != 0)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "expected a C file, whose name ends in .c");
     enum descent_status status = find_cache(cache);
     if (!status)
         status = begin_line(&line);

@@ -270,6 +270,8 @@ static void what_is_wrong_with_a_file_is_said(void **state)
         copy("undefined.c", net, "#include \"models/models.h\"",
              "#include \"models/models.h\"\nnn_node *nn_no_such(nn_node *x);\n#define nn_relu nn_no_such");
     must_fail(2, "--model", path.text, "nn_no_such");
+    path = copy("net.o", net, "for `train`", "");
+    must_fail(2, "--model", path.text, "expected a C file, whose name ends in .c");
     must_fail(1, "--model", path_of("missing.c").text, "cannot open");
     must_fail(2, "--model", "dir/net.c", "the path of a C file begins with '.' or '/': ./dir/net.c");
     struct program program = program_run("--data %s --model %s:block=3", data.text, network.text);
