@@ -80,17 +80,14 @@ static enum descent_status open_file(struct state *state)
     if (state->file < 0 || fstat(state->file, &info) != 0)
         return fail_file(state, "open");
     if (info.st_size != (off_t)(NPY_HEADER + bytes))
-        return descent_fail(
-            DESCENT_BAD_FORMAT,
-            "%s: %lld bytes, expected %lld; it was cut off or is another array: remove it, or "
-            "begin anew with --force",
-            survey->path, (long long)info.st_size, (long long)(NPY_HEADER + bytes));
+        return descent_fail(DESCENT_BAD_FORMAT,
+                            "%s: %lld bytes, expected %lld; it was cut off or is another array: remove it",
+                            survey->path, (long long)info.st_size, (long long)(NPY_HEADER + bytes));
     if (pread(state->file, found, NPY_HEADER, 0) != NPY_HEADER ||
         pread(state->file, state->values, bytes, NPY_HEADER) != (ssize_t)bytes)
         return fail_file(state, "read");
     if (memcmp(found, header, NPY_HEADER) != 0)
-        return descent_fail(DESCENT_MISMATCH, "%s: is another array; remove it, or begin anew with --force",
-                            survey->path);
+        return descent_fail(DESCENT_MISMATCH, "%s: is another array; remove it", survey->path);
     return DESCENT_OK;
 }
 

@@ -230,8 +230,11 @@ static enum descent_status open_out(struct visit *visit, const char *kind)
     enum descent_status status = describe(visit, kind, request);
     if (status == DESCENT_OK)
         status = descent_make_directories(visit->out);
-    if (status == DESCENT_OK)
-        status = visit->request->force ? remove_old(visit) : check_record(visit, request);
+    if (status == DESCENT_OK) {
+        status = check_record(visit, request);
+        if (status != DESCENT_OK && visit->request->force)
+            status = remove_old(visit);
+    }
     descent_json_set(visit->record, "request", request);
     return status == DESCENT_OK ? visit_record(visit) : status;
 }
