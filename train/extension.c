@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/interface.h"
 #include "base/memory.h"
-#include "data/digest.h"
 #include "models/models.h"
 #include "optim/optim.h"
 #include "train/compile.h"
@@ -47,17 +46,26 @@ static const char *keep(const char *text)
     return arena ? descent_arena_string(arena, text) : NULL;
 }
 
-static enum descent_status describe(const char *path, struct file *file)
+enum descent_status extension_digest(const char *path, char md5[DATA_MD5_TEXT])
 {
-    char full[PATH_MAX], md5[DATA_MD5_TEXT], *source;
+    char *source;
     size_t size;
-    if (!realpath(path, full))
-        return descent_fail_errno("open", path, errno);
     enum descent_status status = descent_file_read(path, LARGEST_SOURCE, &source, &size);
     if (status)
         return status;
     data_md5(source, size, md5);
     free(source);
+    return DESCENT_OK;
+}
+
+static enum descent_status describe(const char *path, struct file *file)
+{
+    char full[PATH_MAX], md5[DATA_MD5_TEXT];
+    if (!realpath(path, full))
+        return descent_fail_errno("open", path, errno);
+    enum descent_status status = extension_digest(path, md5);
+    if (status)
+        return status;
     struct extension *info = &file->info;
     bool kept = (info->path = keep(path)) && (info->full_path = keep(full)) && (info->md5 = keep(md5));
     return kept ? DESCENT_OK : descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");

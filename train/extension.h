@@ -4,6 +4,7 @@
 #ifndef DESCENT_TRAIN_EXTENSION_H
 #define DESCENT_TRAIN_EXTENSION_H
 
+#include "data/digest.h"
 #include "train/run.h"
 
 #include <limits.h>
@@ -30,6 +31,9 @@ enum descent_status extension_load_config(const struct train_config *config);
  * DESCENT_BAD_ARGUMENT unless --allow-code was given or it names no code. */
 enum descent_status extension_load_found(enum extension_kind kind, const char *spec, const char *where,
                                          bool allow_code);
+
+/* Of a C file as it is now, compiled or not. */
+enum descent_status extension_digest(const char *path, char md5[DATA_MD5_TEXT]);
 
 /* The digests of the sources of the loaded C files that a spec names, joined by "+"; "" if it names none.
  */

@@ -2,9 +2,11 @@
 #include "train/reopen.h"
 
 #include "base/file.h"
+#include "base/spec.h"
 #include "train/extension.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,31 @@ static enum descent_status read_json(struct reopened *run)
                               path);
 }
 
+/* ---- The model's C file ---- */
+
+/* Must be the one that was trained; asked before it is compiled. The headers it includes are not looked at.
+ */
+static enum descent_status check_code(const struct reopened *run)
+{
+    const struct descent_json *code = descent_json_get(run->json, "code");
+    size_t length = descent_spec_name_length(run->model);
+    for (int i = 0; i < descent_json_count(code); i++) {
+        const struct descent_json *file = descent_json_at(code, i);
+        const char *name = descent_json_text(file, "name", ""), *then = descent_json_text(file, "md5", "");
+        char now[DATA_MD5_TEXT];
+        if (strlen(name) != length || strncmp(name, run->model, length) != 0)
+            continue;
+        enum descent_status status = extension_digest(name, now);
+        if (status == DESCENT_OK && strcmp(now, then) != 0)
+            status = descent_fail(DESCENT_MISMATCH,
+                                  "%s: %s is not what was trained, which was %s: its MD5 is %s, was %s",
+                                  run->path, name, descent_json_text(file, "path", "?"), now, then);
+        if (status != DESCENT_OK)
+            return status;
+    }
+    return DESCENT_OK;
+}
+
 /* ---- The data set ---- */
 
 static enum descent_status changed(const struct reopened *run, const char *what, const char *now,
@@ -61,6 +88,44 @@ static enum descent_status check_count(const struct reopened *run, const char *w
     return changed(run, what, a, b);
 }
 
+/* Of each channel, of pixels in 0 .. 1. */
+static enum descent_status check_numbers(const struct reopened *run, const char *what, const float *now,
+                                         int count, const struct descent_json *then)
+{
+    const double tolerance = 1e-5;
+    char a[32], b[32];
+    for (int i = 0; i < descent_json_count(then) && i < count; i++) {
+        double number = NAN;
+        descent_json_as_number(descent_json_at(then, i), &number);
+        snprintf(a, sizeof a, "%.6g", (double)now[i]);
+        snprintf(b, sizeof b, "%.6g", number);
+        if (!(fabs((double)now[i] - number) <= tolerance))
+            return changed(run, what, a, b);
+    }
+    return DESCENT_OK;
+}
+
+/* What makes pixels of the files: a folder of pictures may be opened at any size. */
+static enum descent_status check_images(const struct reopened *run, const struct descent_json *data,
+                                        const struct data_info *info)
+{
+    const struct {
+        const char *name;
+        int now;
+    } sizes[] = {{"channels", info->channels}, {"height", info->height}, {"width", info->width}};
+    enum descent_status status = DESCENT_OK;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes && status == DESCENT_OK; i++)
+        status = check_count(run, sizes[i].name, sizes[i].now,
+                             descent_json_number(data, sizes[i].name, sizes[i].now));
+    if (status == DESCENT_OK)
+        status = check_numbers(run, "the mean of its pixels", info->mean, info->channels,
+                               descent_json_get(data, "mean"));
+    if (status == DESCENT_OK)
+        status = check_numbers(run, "the deviation of its pixels", info->deviation, info->channels,
+                               descent_json_get(data, "deviation"));
+    return status;
+}
+
 static enum descent_status check_files(const struct reopened *run, const struct descent_json *files,
                                        const struct data_info *info)
 {
@@ -76,6 +141,12 @@ static enum descent_status check_files(const struct reopened *run, const struct 
     return DESCENT_OK;
 }
 
+/* With those that were held out. */
+static double trained_on(const struct descent_json *data)
+{
+    return descent_json_number(data, "train_count", 0) + descent_json_number(data, "validation_count", 0);
+}
+
 /* A run without a test part counted none. */
 static enum descent_status check_data(const struct reopened *run, const struct data_info *info)
 {
@@ -84,13 +155,36 @@ static enum descent_status check_data(const struct reopened *run, const struct d
     double test = descent_json_number(data, "test_count", 0);
     if (data)
         status = check_files(run, descent_json_get(data, "files"), info);
+    if (status == DESCENT_OK && data)
+        status = check_images(run, data, info);
     if (status == DESCENT_OK)
-        status = check_count(run, "the number of training images", info->train_count,
-                             descent_json_number(data, "train_count", 0) +
-                                 descent_json_number(data, "validation_count", 0));
+        status = check_count(run, "the number of training images", info->train_count, trained_on(data));
     if (status == DESCENT_OK && test > 0)
         status = check_count(run, "the number of test images", info->test_count, test);
     return status;
+}
+
+enum descent_status reopened_data_digest(const struct reopened *run, char md5[DATA_MD5_TEXT])
+{
+    static const char *const members[] = {"channels",    "height",           "width", "mean", "deviation",
+                                          "target_mean", "target_deviation", "files"};
+    const struct descent_json *data = descent_json_get(run->json, "data");
+    struct data_digest *digest = data_digest_new();
+    char count[32];
+    if (!digest)
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    snprintf(count, sizeof count, "%.0f", trained_on(data));
+    data_digest_add(digest, count, strlen(count) + 1);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const struct descent_json *member = descent_json_get(data, members[i]);
+        char *line = member ? descent_json_line(member) : NULL;
+        if (line)
+            data_digest_add(digest, line, strlen(line) + 1);
+        free(line);
+    }
+    data_digest_text(digest, md5);
+    data_digest_free(digest);
+    return DESCENT_OK;
 }
 
 static enum descent_status open_views(struct reopened *run)
@@ -131,6 +225,8 @@ enum descent_status reopen_run(const char *path, bool allow_code, struct reopene
         return descent_fail(DESCENT_BAD_ARGUMENT, "%.40s...: the path of the run is too long", path);
     snprintf(run->path, sizeof run->path, "%s", path);
     enum descent_status status = read_json(run);
+    if (status == DESCENT_OK && allow_code)
+        status = check_code(run);
     if (status == DESCENT_OK)
         status = extension_load_found(EXTENSION_MODEL, run->model,
                                       reopened_file(run, "run.json", where, sizeof where), allow_code);

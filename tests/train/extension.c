@@ -167,6 +167,30 @@ static void a_path_may_stand_where_a_name_may(void **state)
                (const char *[]){rule.text, NULL});
 }
 
+/* Weights belong to the network that was trained, not to what its file has become. */
+static void a_changed_network_is_not_compiled_for_old_weights(void **state)
+{
+    (void)state;
+    struct path run = path_of("changed-run"), out = path_of("changed-out"),
+                own = copy("changed.c", network.text, "of one's own", "as trained");
+    char record[300];
+    must_succeed(
+        program_run("--data %s --model %s:16 --steps 2 --quiet --out %s", data.text, own.text, run.text));
+    must_succeed(program_run("landscape --run %s --allow-code --grid 3 --images 10 --no-pictures --out %s",
+                             run.text, out.text));
+    snprintf(record, sizeof record, "%s/landscape.json", out.text);
+    char *json = file_text(record), md5[DATA_MD5_TEXT];
+    assert_int_equal(extension_digest(own.text, md5), DESCENT_OK);
+    assert_non_null(strstr(json, md5));
+    free(json);
+    copy("changed.c", network.text, "of one's own", "changed #error");
+    struct program program =
+        program_run("landscape --run %s --allow-code --grid 3 --images 10 --out %s", run.text, out.text);
+    program_must_say(&program, 1, "changed.c is not what was trained");
+    program_must_say(&program, 1, md5);
+    program_free(&program);
+}
+
 static void they_take_part_in_a_comparison(void **state)
 {
     (void)state;
@@ -426,6 +450,7 @@ int main(void)
         cmocka_unit_test(a_rule_of_ones_own_steps_as_the_built_in_one),
         cmocka_unit_test(a_wrapper_of_ones_own_wraps),
         cmocka_unit_test(a_path_may_stand_where_a_name_may),
+        cmocka_unit_test(a_changed_network_is_not_compiled_for_old_weights),
         cmocka_unit_test(they_take_part_in_a_comparison),
         cmocka_unit_test(new_files_train_as_they_stand),
         cmocka_unit_test(what_is_wrong_with_a_file_is_said),

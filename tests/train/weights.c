@@ -513,6 +513,101 @@ static void other_requests_and_damaged_grids_are_refused(void **state)
     program_free(&program);
 }
 
+/* The same request goes on with what is there, however wrong it is. */
+static void force_goes_on_where_the_request_is_the_same(void **state)
+{
+    (void)state;
+    struct path out = path_of("forced"), grid = in(out, "grid.npy");
+    struct program program = program_run("landscape --run %s %s --out %s", run_path.text, small, out.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    const double marked = 1234;
+    char *bytes;
+    size_t size;
+    for (int same = 1; same >= 0; same--) {
+        FILE *stream = fopen(grid.text, "r+b");
+        assert_non_null(stream);
+        assert_int_equal(fseek(stream, 256, SEEK_SET), 0);
+        assert_int_equal(fwrite(&marked, sizeof marked, 1, stream), 1);
+        assert_int_equal(fclose(stream), 0);
+        program = program_run("landscape --run %s %s --seed %d --out %s --force", run_path.text, small,
+                              same ? 1 : 2, out.text);
+        program_must_say(&program, 0, "");
+        program_free(&program);
+        assert_int_equal(descent_file_read(grid.text, 1 << 20, &bytes, &size), DESCENT_OK);
+        assert_int_equal(memcmp(bytes + 256, &marked, sizeof marked) == 0, same);
+        free(bytes);
+    }
+}
+
+/* The first `from` in a file replaced by `to`. */
+static void edit(const char *path, const char *from, const char *to)
+{
+    char *text;
+    size_t size, at = 0;
+    assert_int_equal(descent_file_read(path, 1 << 20, &text, &size), DESCENT_OK);
+    while (at < size && strncmp(text + at, from, strlen(from)) != 0)
+        at++;
+    assert_true(at < size);
+    FILE *stream = fopen(path, "wb");
+    assert_non_null(stream);
+    assert_int_equal(fwrite(text, 1, at, stream), at);
+    assert_true(fputs(to, stream) >= 0);
+    at += strlen(from);
+    assert_int_equal(fwrite(text + at, 1, size - at, stream), size - at);
+    assert_int_equal(fclose(stream), 0);
+    free(text);
+}
+
+static void images_read_in_another_way_are_another_data_set(void **state)
+{
+    (void)state;
+    struct path run = train_run_in("run-read", "--model mlp:16"), json = in(run, "run.json");
+    edit(json.text, "\"height\": 28", "\"height\": 27");
+    must_fail(1, "not what it was trained on: height is 28, was 27", "--run %s", run.text);
+    edit(json.text, "\"height\": 27", "\"height\": 28");
+    edit(json.text, "\"mean\": [0.", "\"mean\": [1.");
+    must_fail(1, "the mean of its pixels is 0.", "--run %s", run.text);
+}
+
+static void runs_of_two_data_sets_share_no_picture(void **state)
+{
+    (void)state;
+    struct path run = path_of("run-elsewhere"),
+                split = train_run_in("run-split", "--model mlp:16 --validation 0.1"),
+                elsewhere = path_of("other-set");
+    assert_int_equal(mkdir(elsewhere.text, 0700), 0);
+    write_part(elsewhere.text, "train", SMALL_TEST, SMALL_TEST);
+    write_part(elsewhere.text, "t10k", SMALL_TEST, SMALL_TEST);
+    struct program program =
+        program_run("--data %s --model mlp:16 --steps 2 --quiet --out %s", elsewhere.text, run.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    must_fail(1, "which is another data set", "--run %s --run %s", run_path.text, run.text);
+    program = program_run("landscape --run %s --run %s --grid 3 --images 20 --no-pictures --out %s",
+                          run_path.text, split.text,
+                          path_of("split-line").text); /* the same set, another part held out */
+    program_must_say(&program, 0, "");
+    program_free(&program);
+}
+
+static void a_path_needs_no_model(void **state)
+{
+    (void)state;
+    struct path run = train_run_in("run-bare",
+                                   "--model resnet20:width=0.125 --steps 4 --trajectory=3 --no-model"),
+                plane = path_of("bare-plane"), course = path_of("bare-course");
+    struct program program =
+        program_run("landscape --run %s --trajectory %s --out %s", run.text, small, plane.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    program = program_run("landscape --run %s --course --statistics 40 --no-pictures --out %s", run.text,
+                          course.text);
+    program_must_say(&program, 0, "");
+    program_free(&program);
+    must_fail(1, "model.safetensors", "--run %s", run.text);
+}
+
 static void runs_that_cannot_be_reopened_are_named(void **state)
 {
     (void)state;
@@ -550,6 +645,10 @@ int main(void)
         cmocka_unit_test(plane_and_course_of_a_path_are_written),
         cmocka_unit_test(names_in_scripts_are_quoted),
         cmocka_unit_test(other_requests_and_damaged_grids_are_refused),
+        cmocka_unit_test(force_goes_on_where_the_request_is_the_same),
+        cmocka_unit_test(images_read_in_another_way_are_another_data_set),
+        cmocka_unit_test(runs_of_two_data_sets_share_no_picture),
+        cmocka_unit_test(a_path_needs_no_model),
         cmocka_unit_test(runs_that_cannot_be_reopened_are_named),
     };
     return cmocka_run_group_tests(tests, make_runs, NULL);

@@ -21,14 +21,16 @@ struct probe_options {
 
 struct probe;
 
-/* With the run's weights in it. A probe belongs to one thread at a time; several may share a run. */
+/* Of the run's network, its weights not those that were trained: what measures sets them. A probe belongs
+ * to one thread at a time; several may share a run. */
 enum descent_status probe_new(const struct probe_options *options, struct probe **probe);
 void probe_free(struct probe *probe);
 void probe_end(void *probe); /* the same, for a survey */
 
 struct descent_param *probe_params(struct probe *probe, int *count);
 
-/* The weights of another run of the same model. DESCENT_MISMATCH names the first tensor that does not fit.
+/* The weights of the run, or of another of the same model. DESCENT_MISMATCH names the first tensor that
+ * does not fit.
  */
 enum descent_status probe_load(struct probe *probe, const struct reopened *run);
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "data/digest.h"
+#include "train/extension.h"
 #include "train/landscape/survey.h"
 
 #include <errno.h>
@@ -50,7 +51,26 @@ static enum descent_status open_images(struct visit *visit)
 }
 
 /* Models must agree by their spec; runs of another spec may still fit, which loading their weights tells.
- */
+ * All losses are measured on the first run's data. */
+static enum descent_status check_same(const struct reopened *first, const struct reopened *run)
+{
+    char one[DATA_MD5_TEXT], other[DATA_MD5_TEXT];
+    if (strcmp(run->model, first->model) != 0)
+        return descent_fail(DESCENT_MISMATCH, "%s is a run of %s, %s of %s; expected the same model",
+                            first->path, first->model, run->path, run->model);
+    enum descent_status status = reopened_data_digest(first, one);
+    if (status == DESCENT_OK)
+        status = reopened_data_digest(run, other);
+    if (status == DESCENT_OK && strcmp(one, other) != 0)
+        status = descent_fail(
+            DESCENT_MISMATCH,
+            "%s was trained on %s, %s on %s, which is another data set, or was read in another "
+            "way; expected the same",
+            first->path, descent_json_text(first->config, "data", "?"), run->path,
+            descent_json_text(run->config, "data", "?"));
+    return status;
+}
+
 static enum descent_status open_runs(struct visit *visit)
 {
     enum descent_status status = DESCENT_OK;
@@ -60,15 +80,18 @@ static enum descent_status open_runs(struct visit *visit)
         visit->runs += status == DESCENT_OK;
     }
     for (int i = 1; i < visit->runs && status == DESCENT_OK; i++)
-        if (strcmp(visit->run[i].model, visit->run[0].model) != 0)
-            return descent_fail(DESCENT_MISMATCH, "%s is a run of %s, %s of %s; expected the same model",
-                                visit->run[0].path, visit->run[0].model, visit->run[i].path,
-                                visit->run[i].model);
+        status = check_same(&visit->run[0], &visit->run[i]);
     if (status != DESCENT_OK)
         return status;
     visit->pool = descent_pool_new(visit->request->threads);
     return visit->pool ? reopen_data(&visit->run[0], visit->request->data, visit->pool)
                        : DESCENT_OUT_OF_MEMORY;
+}
+
+/* Such a request takes weights from their path, and needs no model. */
+static bool of_path(const struct landscape_request *request)
+{
+    return request->trajectory || request->course;
 }
 
 static enum descent_status open_probe(struct visit *visit)
@@ -83,11 +106,14 @@ static enum descent_status open_probe(struct visit *visit)
         return status;
     visit->param = probe_params(visit->probe, &visit->count);
     visit->size = vector_size(visit->param, visit->count);
+    if (of_path(visit->request))
+        return DESCENT_OK;
     visit->weights = malloc((size_t)visit->size * sizeof *visit->weights);
     if (!visit->weights)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
+    status = probe_load(visit->probe, &visit->run[0]);
     vector_read(visit->param, visit->count, visit->weights);
-    return DESCENT_OK;
+    return status;
 }
 
 /* ---- The record ---- */
@@ -123,19 +149,26 @@ static enum descent_status add_digest(struct descent_json *json, const struct re
 static enum descent_status describe(const struct visit *visit, const char *kind, struct descent_json *json)
 {
     const struct landscape_request *request = visit->request;
-    bool path = request->trajectory || request->course;
+    bool path = of_path(request);
+    char code[EXTENSION_DIGESTS], data[DATA_MD5_TEXT];
     enum descent_status status = DESCENT_OK;
     descent_json_set_text(json, "kind", kind);
     struct descent_json *runs = descent_json_array();
     for (int i = 0; i < visit->runs && status == DESCENT_OK; i++) {
         struct descent_json *run = descent_json_object();
         descent_json_set_text(run, "model", visit->run[i].model);
+        if (*extension_digests(visit->run[i].model, code))
+            descent_json_set_text(run, "code", code);
         status = add_digest(run, &visit->run[i], path ? "trajectory.npy" : "model.safetensors");
         descent_json_add(runs, run);
     }
     if (status != DESCENT_OK && path)
         status = descent_fail_in(status, "the weights' path, which train --trajectory keeps");
     descent_json_set(json, "runs", runs);
+    if (status == DESCENT_OK)
+        status = reopened_data_digest(&visit->run[0], data);
+    if (status == DESCENT_OK)
+        descent_json_set_text(json, "data", data);
     descent_json_set_integer(json, "seed", (int64_t)request->seed);
     descent_json_set_integer(json, "images", data_view_count(visit->images));
     descent_json_set_integer(json, "statistics", data_view_count(visit->few));

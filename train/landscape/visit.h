@@ -25,7 +25,7 @@ struct visit {
     struct descent_param *param; /* the probe's */
     int count;
     int64_t size;   /* of a vector of weights */
-    float *weights; /* of the first run */
+    float *weights; /* of the first run; NULL where their path is asked for */
 };
 
 /* Opens the runs, and the output directory for a request of this kind: what is there of another request is
