@@ -22,10 +22,11 @@ int main(int argc, char **argv)
     if (data_open(argc > 1 ? argv[1] : "fashion-mnist", &set))
         return fail();
     struct data_info info = *data_describe(set);
-    struct data_view *view[] = {data_view_train(set), data_view_test(set)};
+    if (info.targets > 0)
+        return fprintf(stderr, "my_network: %s has numbers to predict, not classes\n", info.path), 1;
+    struct data_view *v[] = {data_view_train(set), data_view_test(set)};
     struct data_loader_options options = {.batch = 64, .order = DATA_SHUFFLED};
-    struct data_loader *train = data_loader_new(view[0], &options);
-    struct data_loader *test = data_loader_new(view[1], &options);
+    struct data_loader *train = data_loader_new(v[0], &options), *test = data_loader_new(v[1], &options);
 
     nn_graph *graph = nn_graph_new(1);
     nn_node *x = nn_input(graph, info.channels, info.height, info.width);
@@ -54,7 +55,6 @@ int main(int argc, char **argv)
         }
         printf("epoch %d: test accuracy %.2f %%\n", epoch, 100.0 * correct / (double)info.test_count);
     }
-    optim_free(optim), nn_plan_free(learn), nn_plan_free(judge), nn_graph_free(graph);
-    data_loader_free(train), data_loader_free(test);
-    data_view_free(view[0]), data_view_free(view[1]), data_free(set);
+    data_loader_free(train), data_loader_free(test), nn_plan_free(learn), nn_plan_free(judge);
+    optim_free(optim), nn_graph_free(graph), data_view_free(v[0]), data_view_free(v[1]), data_free(set);
 }

@@ -48,6 +48,10 @@ int main(int argc, char **argv)
     if (data_open(data, &set))
         return fail();
     const struct data_info *info = data_describe(set);
+    if (info->targets > 0)
+        return fprintf(stderr, "predict_one: %s has numbers to predict; this example is for classes\n",
+                       data),
+               1;
     struct data_view *test = data_view_test(set);
     float *image =
         calloc((size_t)info->height * (size_t)info->width * (size_t)info->channels, sizeof *image);
