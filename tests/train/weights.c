@@ -1,6 +1,7 @@
 /* `train landscape --run`: the loss around trained weights. Its parts against what they must give, the
  * program against itself: threads, interruptions and other requests. */
 #include "tests/train/program.h"
+#include "train/landscape/pictures.h"
 #include "train/landscape/plane.h"
 #include "train/landscape/roughness.h"
 #include "train/landscape/sharpness.h"
@@ -121,6 +122,28 @@ static void principal_plane_is_the_one_that_the_path_lies_in(void **state)
     assert_int_equal(
         principal_plane(rows, 2, origin, 6, paths, 1, directions, &(struct principal){.at = at}),
         DESCENT_BAD_ARGUMENT);
+}
+
+/* Where all values are the same, however large: what is above them and how far is a number all the same. */
+static void scales_of_equal_values_are_finite(void **state)
+{
+    (void)state;
+    static const double magnitudes[] = {0, 1, -1e20, 1e300};
+    static struct script script;
+    for (size_t i = 0; i < sizeof magnitudes / sizeof *magnitudes; i++) {
+        const double values[] = {magnitudes[i], magnitudes[i]};
+        double low = NAN, high = NAN, first = NAN, step = NAN;
+        script.used = 0;
+        script_linear_scale(&script, "R^2", values, 2, 1);
+        assert_int_equal(sscanf(script.text, "low = %lf\nhigh = %lf", &low, &high), 2);
+        const char *levels = strstr(script.text, "incremental ");
+        assert_non_null(levels);
+        assert_int_equal(sscanf(levels, "incremental %lf, %lf", &first, &step), 2);
+        assert_true(low < high && step > 0 && first >= low && isfinite(first + high));
+        script.used = 0;
+        script_log_scale(&script, values, 2, 1);
+        assert_null(strstr(script.text, "nan"));
+    }
 }
 
 /* ---- Sharpness ---- */
@@ -637,6 +660,7 @@ int main(void)
         cmocka_unit_test(directions_have_the_norms_of_the_filters),
         cmocka_unit_test(roughness_of_quadratic_forms_is_known),
         cmocka_unit_test(principal_plane_is_the_one_that_the_path_lies_in),
+        cmocka_unit_test(scales_of_equal_values_are_finite),
         cmocka_unit_test(sharpness_is_the_largest_eigenvalue_of_the_whole_hessian),
         cmocka_unit_test(grid_does_not_depend_on_threads),
         cmocka_unit_test(killed_request_goes_on_where_it_was),

@@ -53,9 +53,10 @@ static double next_round(double z, bool fine)
     static const double coarse_steps[] = {1, 2, 5, 10},
                         fine_steps[] = {1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10};
     const double *steps = fine ? fine_steps : coarse_steps;
+    const int last = (int)(fine ? sizeof fine_steps : sizeof coarse_steps) / (int)sizeof *steps - 1;
     double decade = pow(10, floor(log10(z) + 1e-9));
     int i = 0;
-    while (steps[i] * decade <= z * (1 + 1e-9))
+    while (i < last && steps[i] * decade <= z * (1 + 1e-9))
         i++;
     return steps[i] * decade;
 }
@@ -111,7 +112,7 @@ void script_linear_scale(struct script *script, const char *label, const double 
     double low, high;
     find_range(values, count, stride, &low, &high);
     if (low == high)
-        high = low + 1;
+        high = low + fmax(1, fabs(low));
     double step = next_round((high - low) / CONTOURS, false);
     script_add(script,
                "low = %.9g\nhigh = %.9g\nh(z) = z < low ? low : z > high ? high : z\n"
