@@ -89,6 +89,7 @@ enum descent_status track_add(struct track *track, int64_t step)
 
 /* ---- Reading ---- */
 
+/* The points of a file's bytes, which they point into: header and records are multiples of 4 bytes. */
 static enum descent_status split(const char *path, const char *bytes, size_t bytes_size, int64_t size,
                                  struct track_points *points)
 {
@@ -113,15 +114,12 @@ static enum descent_status split(const char *path, const char *bytes, size_t byt
     points->count = (int)count;
     points->step = malloc(((size_t)count + 1) * sizeof *points->step);
     points->weights = malloc(((size_t)count + 1) * sizeof *points->weights);
-    points->storage = malloc(((size_t)count * (size_t)size + 1) * sizeof(float));
-    if (!points->step || !points->weights || !points->storage)
+    if (!points->step || !points->weights)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     for (int i = 0; i < points->count; i++) {
         const char *record = bytes + NPY_HEADER + (size_t)i * each;
-        float *weights = (float *)points->storage + (size_t)i * (size_t)size;
         memcpy(&points->step[i], record, sizeof(int64_t));
-        memcpy(weights, record + sizeof(int64_t), (size_t)size * sizeof(float));
-        points->weights[i] = weights;
+        points->weights[i] = (const float *)(const void *)(record + sizeof(int64_t));
     }
     return DESCENT_OK;
 }
@@ -134,8 +132,8 @@ enum descent_status track_read(const char *path, int64_t size, struct track_poin
     enum descent_status status = descent_file_read(path, SIZE_MAX, &bytes, &bytes_size);
     if (status != DESCENT_OK)
         return status;
+    points->storage = bytes;
     status = split(path, bytes, bytes_size, size, points);
-    free(bytes);
     if (status != DESCENT_OK)
         track_points_free(points);
     return status;

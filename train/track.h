@@ -24,7 +24,7 @@ struct track_points {
     int count;
     int64_t *step;         /* count */
     const float **weights; /* count vectors */
-    void *storage;
+    void *storage;         /* the file */
 };
 
 /* Reads all points. DESCENT_NOT_FOUND: there is no such file; DESCENT_MISMATCH: of vectors of another size;

@@ -129,20 +129,35 @@ const char *visit_file(const struct visit *visit, const char *name, char path[PA
     return path;
 }
 
+/* In blocks: a path of weights may be large. */
+static enum descent_status digest_file(const char *path, char md5[DATA_MD5_TEXT])
+{
+    char block[1 << 16];
+    FILE *stream = fopen(path, "rb");
+    if (!stream)
+        return descent_fail_errno("read", path, errno);
+    struct data_digest *digest = data_digest_new();
+    for (size_t size; digest && (size = fread(block, 1, sizeof block, stream)) > 0;)
+        data_digest_add(digest, block, size);
+    enum descent_status status = !digest          ? descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory")
+                                 : ferror(stream) ? descent_fail_errno("read", path, errno)
+                                                  : DESCENT_OK;
+    if (status == DESCENT_OK)
+        data_digest_text(digest, md5);
+    data_digest_free(digest);
+    fclose(stream);
+    return status;
+}
+
 /* A file of a run, by its MD5: what tells one state of the weights from another. */
 static enum descent_status add_digest(struct descent_json *json, const struct reopened *run,
                                       const char *name)
 {
-    char path[PATH_MAX + 24], md5[DATA_MD5_TEXT], *bytes;
-    size_t size;
-    reopened_file(run, name, path, sizeof path);
-    enum descent_status status = descent_file_read(path, SIZE_MAX, &bytes, &size);
-    if (status != DESCENT_OK)
-        return status;
-    data_md5(bytes, size, md5);
-    free(bytes);
-    descent_json_set_text(json, name, md5);
-    return DESCENT_OK;
+    char path[PATH_MAX + 24], md5[DATA_MD5_TEXT];
+    enum descent_status status = digest_file(reopened_file(run, name, path, sizeof path), md5);
+    if (status == DESCENT_OK)
+        descent_json_set_text(json, name, md5);
+    return status;
 }
 
 /* Everything that the numbers depend on. */
