@@ -97,8 +97,11 @@ static int train(struct train_config *config, bool quiet)
     struct train_result result;
     launch_catch_signals();
     status = train_run(config, &observer, &result);
-    if (status != DESCENT_OK)
+    if (status != DESCENT_OK) {
+        if (!quiet)
+            display_clear(&display);
         return report_error(status);
+    }
     return result.outcome == TRAIN_INTERRUPTED ? EXIT_SIGNAL + launch_signal() : EXIT_DONE;
 }
 

@@ -193,7 +193,7 @@ static void started(void *context, const struct train_start *start)
     display->epochs = start->epochs;
     display->numbers = start->data->targets > 0;
     display->steps_per_epoch = start->steps_per_epoch;
-    snprintf(display->out, sizeof display->out, "%s", start->out ? start->out : "");
+    display->out = start->out;
     print_data(stream, start);
     fprintf(stream, "model      %s\n", start->config->model);
     print_layers(stream, start);
@@ -237,8 +237,7 @@ static void stepped(void *context, const struct train_step *step)
     progress_rewrite(display->stream, line);
 }
 
-/* Ends the live line, so that something else can be printed. */
-static void end_line(struct display *display)
+void display_clear(struct display *display)
 {
     if (display->live)
         progress_clear(display->stream);
@@ -250,7 +249,7 @@ static void evaluated(void *context, const struct train_evaluation *evaluation)
     struct display *display = context;
     const char *part = evaluation->validated ? "validation" : "test";
     char text[32];
-    end_line(display);
+    display_clear(display);
     fprintf(display->stream, "step %lld, epoch %.2f  %s loss %.4f  %s %s\n", (long long)evaluation->step,
             evaluation->epoch, part, evaluation->held_out.loss, part,
             accuracy(display, evaluation->held_out.accuracy, text));
@@ -263,7 +262,7 @@ static void epoch_ended(void *context, const struct train_epoch *epoch)
     const char *bold = display->color ? "\033[1m" : "", *plain = display->color ? "\033[0m" : "";
     const char *part = epoch->validated ? "validation" : "test";
     char train[32], held_out[32];
-    end_line(display);
+    display_clear(display);
     fprintf(display->stream, "epoch %d/%d  loss %.4f  %s  %s loss %.4f  %s%s %s%s  %.1f s  %.0f images/s\n",
             epoch->epoch, display->epochs, epoch->train.loss,
             accuracy(display, epoch->train.accuracy, train), part, epoch->held_out.loss, bold, part,
@@ -277,7 +276,7 @@ static void ended(void *context, const struct train_result *result)
     struct display *display = context;
     const char *bold = display->color ? "\033[1m" : "", *plain = display->color ? "\033[0m" : "";
     char text[32];
-    end_line(display);
+    display_clear(display);
     if (result->outcome == TRAIN_INTERRUPTED)
         fprintf(display->stream, "interrupted after step %lld\n", (long long)result->steps);
     if (result->outcome == TRAIN_DIVERGED)
@@ -292,7 +291,7 @@ static void ended(void *context, const struct train_result *result)
     if (result->skipped > 0)
         fprintf(display->stream, "%lld steps were skipped: their gradients were not finite\n",
                 (long long)result->skipped);
-    if (*display->out)
+    if (display->out)
         fprintf(display->stream, "wrote %s\n", display->out);
     fflush(display->stream);
 }

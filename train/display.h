@@ -16,11 +16,14 @@ struct display {
     int epochs;
     bool numbers;        /* are predicted, not classes */
     double begin, shown; /* seconds of the clock: start of training, last update of the live line */
-    char out[256];       /* the run directory, "" for none */
+    const char *out;     /* the run directory, or NULL */
 };
 
 /* A display that writes to the stream. */
 struct display display_on(FILE *stream);
+
+/* Clears the line that is being rewritten, if one is: before something else is printed. */
+void display_clear(struct display *display);
 
 /* Shows a run; `display` must outlive it. wants_stop is left to the caller. */
 struct train_observer display_observer(struct display *display);

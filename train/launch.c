@@ -7,15 +7,22 @@
 
 static volatile sig_atomic_t stop_signal; /* the first SIGINT or SIGTERM, 0 before */
 
-static void on_signal(int signal)
+static void on_signal(int number)
 {
-    stop_signal = signal;
+    if (stop_signal) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        raise(number); /* waits until this returns */
+    } else
+        stop_signal = number;
 }
 
 void launch_catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND | SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT); /* one at a time */
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }

@@ -1,10 +1,13 @@
 /* What a training run of the `train` program promises: its directory, its bits, its ends. */
+#define _XOPEN_SOURCE 700 /* posix_openpt */
 #include "tests/train/program.h"
 
 #include "base/safetensors.h"
 
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static struct path data;
@@ -597,15 +600,85 @@ static void interrupt_stops_after_the_step_with_everything_written(void **state)
 static void second_interrupt_kills_at_once(void **state)
 {
     (void)state;
-    struct path out = path_of("killed");
-    pid_t child =
-        start_long_run(&out, "--model resnet110 --batch all --micro-batch 16 --eval-batch 16 --threads 1",
-                       "model.safetensors", 1000);
-    assert_int_equal(kill(child, SIGINT), 0);
-    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-    assert_int_equal(kill(child, SIGINT), 0);
-    struct program program = program_wait(child);
-    program_must_say(&program, -SIGINT, "");
+    const int second[] = {SIGINT, SIGTERM}; /* as a supervisor sends after a person's Ctrl-C */
+    for (int i = 0; i < 2; i++) {
+        struct path out = path_of(i ? "terminated-twice" : "killed");
+        pid_t child = start_long_run(
+            &out, "--model resnet110 --batch all --micro-batch 16 --eval-batch 16 --threads 1",
+            "model.safetensors", 1000);
+        assert_int_equal(kill(child, SIGINT), 0);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        assert_int_equal(kill(child, second[i]), 0);
+        struct program program = program_wait(child);
+        program_must_say(&program, -second[i], "");
+        program_free(&program);
+    }
+}
+
+/* A terminal of our own, on which `train` rewrites its last line; what it said there. */
+static char *run_on_terminal(char *const *argv, rlim_t largest, int *code)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit limit = {largest, largest};
+        int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+        setenv("TERM", "xterm", 1);
+        signal(SIGXFSZ, SIG_IGN);
+        if (dup2(terminal, STDOUT_FILENO) < 0 || dup2(open("/dev/null", O_WRONLY), STDERR_FILENO) < 0 ||
+            setrlimit(RLIMIT_FSIZE, &limit) != 0)
+            _exit(126);
+        close(master);
+        execv(TRAIN, argv);
+        _exit(127);
+    }
+    enum { MOST = 1 << 20 };
+    char *said = calloc(1, MOST);
+    assert_non_null(said);
+    size_t size = 0;
+    for (bool ended = false; !ended;) { /* what is left is read once more after the end */
+        ended = waitpid(child, code, WNOHANG) == child;
+        struct pollfd wait = {.fd = master, .events = POLLIN};
+        for (ssize_t n; poll(&wait, 1, 10) > 0 && wait.revents & POLLIN && size < MOST - 1;
+             size += (size_t)n)
+            if ((n = read(master, said + size, MOST - 1 - size)) <= 0)
+                break;
+    }
+    close(master);
+    *code = WEXITSTATUS(*code);
+    return said;
+}
+
+/* The disk is full in the middle of an epoch: what follows is not written over the live line. */
+static void a_failure_clears_the_live_line(void **state)
+{
+    (void)state;
+    struct path out = path_of("disk-full");
+    char *argv[] = {"train",    "--data", data.text, "--model", "mlp:8",      "--batch", "4",
+                    "--epochs", "20",     "--out",   out.text,  "--no-model", NULL};
+    static const char clear[] = "\r\033[K";
+    int code;
+    char *said = run_on_terminal(argv, 8000, &code);
+    assert_int_equal(code, 1);
+    if (!strstr(said, "epoch 1/20  "))
+        fail_msg("no live line in:\n%s", said);
+    assert_true(strlen(said) > strlen(clear));
+    assert_string_equal(said + strlen(said) - strlen(clear), clear);
+    free(said);
+}
+
+static void a_long_path_is_told_whole(void **state)
+{
+    (void)state;
+    char part[151] = "", out[500], wrote[520];
+    memset(part, 'x', sizeof part - 1);
+    snprintf(out, sizeof out, "%s/%s/%s", scratch_path("long"), part, part);
+    snprintf(wrote, sizeof wrote, "wrote %s\n", out);
+    struct program program = program_run("--data %s --model mlp:8 --steps 2 --out %s", data.text, out);
+    program_must_say(&program, 0, "");
+    assert_non_null(strstr(program.out, wrote));
     program_free(&program);
 }
 
@@ -636,6 +709,8 @@ int main(void)
         cmocka_unit_test(runs_without_out_are_numbered),
         cmocka_unit_test(interrupt_stops_after_the_step_with_everything_written),
         cmocka_unit_test(second_interrupt_kills_at_once),
+        cmocka_unit_test(a_failure_clears_the_live_line),
+        cmocka_unit_test(a_long_path_is_told_whole),
     };
     return cmocka_run_group_tests(tests, make_data, NULL);
 }
