@@ -139,8 +139,27 @@ static enum descent_status list_shelf(const char *name, const char *item)
     return descent_fail_unknown("list", name, known, count);
 }
 
+static const char usage[] =
+    "usage: train list [KIND [NAME|--markdown]]\n"
+    "\n"
+    "Shows what there is: everything, what there is of one kind, or the card of one, with its options and\n"
+    "defaults, formula and paper. NAME may be the path of a C file of your own. Kinds:\n";
+
+static void print_help(void)
+{
+    int count;
+    const struct shelf *all = shelves(&count);
+    fputs(usage, stdout);
+    for (int i = 0; i < count; i++)
+        printf("  %s\n", all[i].name);
+}
+
 static int run_list(int argc, char **argv)
 {
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        print_help();
+        return EXIT_DONE;
+    }
     if (argc > 3)
         return report_error(
             descent_fail(DESCENT_BAD_ARGUMENT, "train list: unexpected argument '%s'", argv[3]));

@@ -217,6 +217,8 @@ static void help_and_lists_come_from_the_tables(void **state)
         {"-h", "Exit codes: 0 done"},
         {"--version", "descent 0."},
         {"list", "initializers:"},
+        {"list --help", "usage: train list [KIND"},
+        {"list -h", "initializers\n"},
         {"list optimizers", "adamw"},
         {"list optimizers adamw", "Loshchilov"},
         {"list optimizers muon", "parameters that it does not take are stepped by adamw"},
