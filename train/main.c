@@ -4,6 +4,7 @@
 #include "base/spec.h"
 #include "build.h" /* BUILD_VERSION, BUILD_COMMIT: made by meson.build */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,7 +44,7 @@ static enum descent_status unknown_command(const char *name)
     return descent_fail_unknown("subcommand", name, known + 1, count - 1); /* the first has no name */
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--version") == 0) {
         printf("descent %s (%s)\n", BUILD_VERSION, BUILD_COMMIT);
@@ -57,4 +58,15 @@ int main(int argc, char **argv)
     if (argc > 1 && argv[1][0] != '-')
         return report_error(unknown_command(argv[1]));
     return command_train.run(argc, argv);
+}
+
+/* What was printed is a result: that it got lost must be known. */
+int main(int argc, char **argv)
+{
+    int code = run(argc, argv);
+    errno = EIO; /* for an earlier error of the stream, whose cause is gone */
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "train: cannot write to standard output: %s\n", strerror(errno));
+    return code == EXIT_DONE ? EXIT_FAILED : code;
 }

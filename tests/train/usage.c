@@ -243,6 +243,26 @@ static void help_and_lists_come_from_the_tables(void **state)
     }
 }
 
+static void a_result_that_cannot_be_printed_is_a_failure(void **state)
+{
+    (void)state;
+    int code;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO) >= 0 &&
+            dup2(open(scratch_path("stderr"), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO) >= 0)
+            execl(TRAIN, "train", "list", "optimizers", (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_true(WIFEXITED(code));
+    assert_int_equal(WEXITSTATUS(code), 1);
+    char *said = file_text(scratch_path("stderr"));
+    assert_non_null(strstr(said, "cannot write to standard output"));
+    free(said);
+}
+
 /* The sample that the repository carries, looked at. */
 static void data_shows_what_a_set_holds_and_draws_a_sheet(void **state)
 {
@@ -301,6 +321,7 @@ int main(void)
         cmocka_unit_test(wrong_weights_exit_1_and_name_the_file),
         cmocka_unit_test(no_arguments_teach_where_to_begin),
         cmocka_unit_test(help_and_lists_come_from_the_tables),
+        cmocka_unit_test(a_result_that_cannot_be_printed_is_a_failure),
         cmocka_unit_test(data_shows_what_a_set_holds_and_draws_a_sheet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
