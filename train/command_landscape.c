@@ -14,7 +14,7 @@
 
 static const char usage[] =
     "usage: train landscape --surface NAME [OPTIONS]\n"
-    "       train landscape --run DIR [--run DIR] [--trajectory] [--course] [OPTIONS]\n"
+    "       train landscape --run DIR [--run DIR ...] [--trajectory] [--course] [OPTIONS]\n"
     "\n"
     "--surface lets optimizers run over a surface with two parameters, and shows their paths: a table, a\n"
     "picture with contours, one in three dimensions, an animation and the numbers behind them. An "
@@ -30,7 +30,9 @@ static const char usage[] =
     "  --run A --run B        on the line through the weights of two runs of one model, training and test\n"
     "  --run A --trajectory   on the plane in which the weights moved most while they were trained, with\n"
     "                         their path (and that of another --run); needs train --trajectory\n"
-    "  --run A --course       the course of the sharpness along that path\n"
+    "  --run A --course       the course of the sharpness along that path (and those of other --run, to "
+    "see\n"
+    "                         how sharp it gets where different optimizers go)\n"
     "Batch norm's running statistics belong to the weights they were collected with: they are computed "
     "anew\n"
     "at every point. Points are measured in parallel, and kept as they come: the same command goes on "
@@ -145,10 +147,9 @@ static enum descent_status check_runs(const struct landscape_request *request)
                             runs ? "--surface or --run, not both" : "--surface NAME or --run DIR");
     if (request->trajectory && request->course)
         return descent_fail(DESCENT_BAD_ARGUMENT, "--trajectory and --course: expected one of them");
-    if (runs > 1 && request->course)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "--course: expected one --run");
-    if (runs > 2 && !request->trajectory)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "expected at most two --run without --trajectory");
+    if (runs > 2 && !request->trajectory && !request->course)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "expected at most two --run without --trajectory or --course");
     return DESCENT_OK;
 }
 

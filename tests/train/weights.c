@@ -495,6 +495,36 @@ static void plane_and_course_of_a_path_are_written(void **state)
     program_must_say(&program, 0, "");
     program_free(&program);
     assert_int_equal(lines_of(in(course, "course.csv").text), 1 + 4);
+
+    /* Another run beside it changes nothing of the first's numbers. */
+    struct path other =
+                    train_run_in("run-aside", "--model mlp:16 --optimizer sgd --steps 9 --trajectory=4"),
+                both = path_of("courses");
+    program = program_run("landscape --run %s --run %s --course --statistics 50 --out %s", run.text,
+                          other.text, both.text);
+    program_must_say(&program, 0, "");
+    char told[300], alone[200], beside[200];
+    snprintf(told, sizeof told, "at step 9: %s\n", other.text);
+    assert_non_null(strstr(program.out, told));
+    program_free(&program);
+    struct path csv = in(both, "course.csv");
+    assert_int_equal(lines_of(csv.text), 1 + 4 + 4);
+    for (int step = 0; step <= 6; step += 2) {
+        snprintf(told, sizeof told, "0,%d,", step);
+        rest_of_line(in(course, "course.csv").text, told, alone);
+        rest_of_line(csv.text, told, beside);
+        assert_true(*alone && strcmp(alone, beside) == 0);
+    }
+    double loss[2] = {NAN, NAN};
+    for (int i = 0; i < 2; i++) { /* one seed: both began at the same weights */
+        rest_of_line(csv.text, i ? "1,0," : "0,0,", beside);
+        assert_int_equal(sscanf(beside, "%*f,%*f,%lf", &loss[i]), 1);
+    }
+    assert_true(loss[0] == loss[1]);
+    rest_of_line(csv.text, "1,9,", beside);
+    char *script = file_text(in(both, "course.gnuplot").text);
+    assert_non_null(strstr(script, other.text));
+    free(script);
 }
 
 /* What a person or an archive called a run is no command to gnuplot. */

@@ -1,4 +1,5 @@
-/* `train landscape --run A --course`: how sharp the loss is along the path that a run's weights took. */
+/* `train landscape --run A --course`: how sharp the loss is along the paths that the weights of one or
+ * several runs took. All are measured on the same images, of the first run's training set. */
 #include "train/landscape/pictures.h"
 #include "train/landscape/survey.h"
 #include "train/landscape/visit.h"
@@ -15,7 +16,8 @@ enum { LARGEST, SMALLEST, LOSS, ACCURACY, VALUES };
 
 struct course {
     const struct visit *visit;
-    struct track_points track;
+    struct track_points track[LANDSCAPE_RUNS];
+    int first[LANDSCAPE_RUNS + 1]; /* of a run's points among all; after the last: how many there are */
 };
 
 static enum descent_status begin_worker(void *context, void **worker)
@@ -36,14 +38,19 @@ static enum descent_status measure_point(void *context, void *worker, int64_t it
     const struct course *course = context;
     struct train_score score[PROBE_PARTS];
     struct sharpness sharpness;
-    int count;
+    int count, run = 0;
     struct descent_param *param = probe_params(worker, &count);
-    vector_write(param, count, course->track.weights[item]);
+    while (item >= course->first[run + 1])
+        run++;
+    const struct track_points *track = &course->track[run];
+    int64_t point = item - course->first[run];
+    vector_write(param, count, track->weights[point]);
     enum descent_status status = probe_score(worker, score);
     if (status == DESCENT_OK)
         status = probe_sharpness(worker, &sharpness);
     if (status != DESCENT_OK)
-        return descent_fail_in(status, "after step %lld", (long long)course->track.step[item]);
+        return descent_fail_in(status, "%s after step %lld", course->visit->run[run].path,
+                               (long long)track->step[point]);
     values[LARGEST] = sharpness.largest;
     values[SMALLEST] = sharpness.smallest;
     values[LOSS] = score[0].loss;
@@ -60,42 +67,90 @@ static enum descent_status write_csv(const struct course *course, const double *
     enum descent_status status = descent_file_create(&file, visit_file(course->visit, "course.csv", path));
     if (status != DESCENT_OK)
         return status;
-    fputs("step,sharpness,smallest_eigenvalue,loss,accuracy\n", file.stream);
-    for (int i = 0; i < course->track.count; i++) {
-        const double *v = values + (size_t)(i * VALUES);
-        fprintf(file.stream, "%lld,%.9g,%.9g,%.9g,%.9g\n", (long long)course->track.step[i], v[LARGEST],
-                v[SMALLEST], v[LOSS], v[ACCURACY]);
-    }
+    fputs("run,step,sharpness,smallest_eigenvalue,loss,accuracy\n", file.stream);
+    for (int run = 0; run < course->visit->runs; run++)
+        for (int i = 0; i < course->track[run].count; i++, values += VALUES)
+            fprintf(file.stream, "%d,%lld,%.9g,%.9g,%.9g,%.9g\n", run,
+                    (long long)course->track[run].step[i], values[LARGEST], values[SMALLEST], values[LOSS],
+                    values[ACCURACY]);
     return descent_file_commit(&file);
 }
 
 static void report_numbers(const struct course *course, const double *values)
 {
-    int last = course->track.count - 1, most = 0;
-    for (int i = 0; i <= last; i++)
-        most = values[i * VALUES + LARGEST] > values[most * VALUES + LARGEST] ? i : most;
-    printf("sharpness  %.4g at step %lld, at most %.4g at step %lld, %.4g at step %lld\n", values[LARGEST],
-           (long long)course->track.step[0], values[most * VALUES + LARGEST],
-           (long long)course->track.step[most], values[last * VALUES + LARGEST],
-           (long long)course->track.step[last]);
+    const struct visit *visit = course->visit;
+    for (int run = 0; run < visit->runs; run++) {
+        const struct track_points *track = &course->track[run];
+        const double *v = values + (size_t)(course->first[run] * VALUES);
+        int last = track->count - 1, most = 0;
+        for (int i = 0; i <= last; i++)
+            most = v[i * VALUES + LARGEST] > v[most * VALUES + LARGEST] ? i : most;
+        printf("%s %.4g at step %lld, at most %.4g at step %lld, %.4g at step %lld%s%s\n",
+               run ? "          " : "sharpness ", v[LARGEST], (long long)track->step[0],
+               v[most * VALUES + LARGEST], (long long)track->step[most], v[last * VALUES + LARGEST],
+               (long long)track->step[last], visit->runs > 1 ? ": " : "",
+               visit->runs > 1 ? visit->run[run].path : "");
+    }
+}
+
+/* One run: both in one panel. */
+static void script_one(struct script *script, const struct visit *visit)
+{
+    char title[2 * PATH_MAX];
+    snprintf(title, sizeof title, "sharpness of %s (%s) while it was trained", visit->run[0].path,
+             visit->run[0].model);
+    script_add(script, "set title ");
+    script_quoted(script, title);
+    script_add(
+        script,
+        " noenhanced\nset xlabel 'step'\nset ylabel 'largest eigenvalue of the Hessian'\nset logscale y\n"
+        "set y2label 'loss'\nset y2tics\nset ytics nomirror\nset grid\nset key top right\n"
+        "plot 'course.csv' skip 1 using 2:3 with linespoints lw 2 pt 7 ps 0.4 lc rgb '#d55e00' title "
+        "'sharpness', \\\n  '' skip 1 using 2:5 axes x1y2 with lines lw 2 lc rgb '#0072b2' title "
+        "'loss'\n");
+}
+
+/* A line a run; the keys of the two panels would be the same. */
+static void add_panel(struct script *script, const struct visit *visit, int column, bool key)
+{
+    for (int run = 0; run < visit->runs; run++) {
+        script_add(
+            script,
+            "%s'course.csv' skip 1 using ($1 == %d ? $2 : NaN):%d with linespoints lw 1.5 pt 7 ps 0.4 lc "
+            "rgb color(%d) ",
+            run ? ", \\\n  " : "plot ", run, column, run);
+        script_add(script, key ? "title " : "notitle");
+        if (key)
+            script_quoted(script, visit->run[run].path);
+    }
+    script_add(script, "\n");
+}
+
+/* Several: the sharpness above the loss. */
+static void script_several(struct script *script, const struct visit *visit)
+{
+    char title[PATH_MAX];
+    snprintf(title, sizeof title, "sharpness of %s while it was trained", visit->run[0].model);
+    script_colors(script);
+    script_add(script, "set multiplot layout 2, 1 title ");
+    script_quoted(script, title);
+    script_add(script,
+               " noenhanced\nset grid\nset lmargin 10\nset logscale y\nset key tmargin left Left "
+               "reverse maxcols 1 samplen 2 noenhanced\nset ylabel 'largest eigenvalue of the Hessian'\n");
+    add_panel(script, visit, 3, true);
+    script_add(script, "unset logscale y\nset xlabel 'step'\nset ylabel 'loss'\n");
+    add_panel(script, visit, 5, false);
+    script_add(script, "unset multiplot\n");
 }
 
 static enum descent_status draw(const struct visit *visit, enum plot_outcome *outcome)
 {
     struct script script = {.used = 0};
-    char title[2 * PATH_MAX];
-    snprintf(title, sizeof title, "sharpness of %s (%s) while it was trained", visit->run[0].path,
-             visit->run[0].model);
-    script_add(&script, "set datafile separator ','\nset title ");
-    script_quoted(&script, title);
-    script_add(
-        &script,
-        " noenhanced\nset xlabel 'step'\nset ylabel 'largest eigenvalue of the Hessian'\nset logscale y\n"
-        "set y2label 'loss'\nset y2tics\nset ytics nomirror\nset grid\nset key top right\n"
-        "plot 'course.csv' skip 1 using 1:2 with linespoints lw 2 pt 7 ps 0.4 lc rgb '#d55e00' title "
-        "'sharpness', \\\n  '' skip 1 using 1:4 axes x1y2 with lines lw 2 lc rgb '#0072b2' title "
-        "'loss'\n");
-    return plot_draw(visit->out, "course", PLOT_SVG_AND_PNG, 900, 560, script.text, outcome);
+    bool several = visit->runs > 1;
+    script_add(&script, "set datafile separator ','\n");
+    (several ? script_several : script_one)(&script, visit);
+    return plot_draw(visit->out, "course", PLOT_SVG_AND_PNG, 900, several ? 800 : 560, script.text,
+                     outcome);
 }
 
 static enum descent_status report(const struct course *course, const double *values)
@@ -117,7 +172,7 @@ static enum descent_status measure(struct course *course, bool *done)
     double *values = NULL;
     const struct survey survey = {.path = visit_file(course->visit, "course.npy", path),
                                   .rank = 2,
-                                  .shape = {course->track.count, VALUES},
+                                  .shape = {course->first[course->visit->runs], VALUES},
                                   .threads = course->visit->request->threads,
                                   .what = "points",
                                   .context = course,
@@ -125,9 +180,10 @@ static enum descent_status measure(struct course *course, bool *done)
                                   .measure = measure_point,
                                   .end = probe_end};
     printf(
-        "path       %d points of the weights; the loss and the largest eigenvalue of its Hessian on %lld "
+        "path%s      %d points of the weights; the loss and the largest eigenvalue of its Hessian on %lld "
         "images\n",
-        course->track.count, (long long)data_view_count(course->visit->few));
+        course->visit->runs > 1 ? "s" : " ", course->first[course->visit->runs],
+        (long long)data_view_count(course->visit->few));
     fflush(stdout);
     enum descent_status status = survey_run(&survey, &values, done);
     if (status == DESCENT_OK && *done)
@@ -136,16 +192,30 @@ static enum descent_status measure(struct course *course, bool *done)
     return status;
 }
 
+static enum descent_status read_tracks(struct course *course)
+{
+    const struct visit *visit = course->visit;
+    char path[PATH_MAX + 24];
+    for (int run = 0; run < visit->runs; run++) {
+        struct track_points *track = &course->track[run];
+        enum descent_status status = track_read(
+            reopened_file(&visit->run[run], "trajectory.npy", path, sizeof path), visit->size, track);
+        if (status == DESCENT_OK && track->count == 0)
+            status = descent_fail(DESCENT_BAD_ARGUMENT, "%s: no point of the weights was kept", path);
+        if (status != DESCENT_OK)
+            return status;
+        course->first[run + 1] = course->first[run] + track->count;
+    }
+    return DESCENT_OK;
+}
+
 enum descent_status course_of_sharpness(struct visit *visit, bool *done)
 {
-    char path[PATH_MAX + 24];
     struct course course = {.visit = visit};
-    enum descent_status status = track_read(
-        reopened_file(&visit->run[0], "trajectory.npy", path, sizeof path), visit->size, &course.track);
-    if (status == DESCENT_OK && course.track.count == 0)
-        status = descent_fail(DESCENT_BAD_ARGUMENT, "%s: no point of the weights was kept", path);
+    enum descent_status status = read_tracks(&course);
     if (status == DESCENT_OK)
         status = measure(&course, done);
-    track_points_free(&course.track);
+    for (int run = 0; run < visit->runs; run++)
+        track_points_free(&course.track[run]);
     return status;
 }
