@@ -10,7 +10,6 @@
 enum { TRAIN_BATCH = 128, EVAL_BATCH = 32 };
 
 struct probe {
-    const struct reopened *run;
     struct network network;
     nn_plan *eval_plan, *train_plan; /* the latter NULL where nothing needs it */
     struct data_loader *part[PROBE_PARTS], *statistics, *curvature;
@@ -100,7 +99,6 @@ enum descent_status probe_new(const struct probe_options *options, struct probe 
     *out = NULL;
     if (!probe)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
-    probe->run = options->run;
     enum descent_status status = make_loaders(probe, options);
     if (status == DESCENT_OK)
         status = make_network(probe, options);
