@@ -6,7 +6,7 @@
 
 /* Of the public headers. Raised whenever a structure in them changes its layout, or a function its meaning:
  * a program refuses a file that was compiled for another version. */
-enum { DESCENT_INTERFACE = 1 };
+enum { DESCENT_INTERFACE = 2 };
 
 struct descent_interface {
     int version;

@@ -3,9 +3,8 @@
  * An algorithm is one `const struct optim_algorithm OPTIM_ALGORITHM(name)` in a file under rules/ and its
  * name in a line of meson.build; help, parsing, range checks, lists, checkpoints and most tests follow from
  * the table. Its `step` is called once per optimizer step with every tensor it owns, so what concerns the
- * whole model is at hand and the step count cannot run per tensor. Files under rules/ are compiled once per
- * instruction set, and in double for the reference vectors: they compute scalars in double and elements in
- * descent_real.
+ * whole model is at hand. Files under rules/ are compiled once per instruction set, and in double for the
+ * reference vectors: they compute scalars in double and elements in descent_real.
  *
  * An element-wise rule is a formula for one element (elementwise.h), a loop made of it, and a step that
  * computes the scalars:
@@ -67,6 +66,7 @@ struct optim_tensor {
     const struct descent_value *hyper;
     descent_real *slot[OPTIM_SLOTS]; /* element-wise state, of param->size; NULL where not declared */
 
+    int64_t step;      /* t: 1 in its first step; behind run->step where it had no gradient at times */
     double lr_scale;   /* of layer-wise learning rates */
     double lr;         /* scheduled and scaled; an algorithm may fold factors of its own into it */
     double grad_scale; /* clipping: the gradient is grad_scale * grad + l2 * value ... */
@@ -84,7 +84,7 @@ struct optim_tensor {
 };
 
 struct optim_run {
-    int64_t step; /* t: 1 in the first step */
+    int64_t step; /* of the whole model, 1 in the first; a tensor's state began with its own first step */
     int count;
     struct optim_tensor **tensor;         /* those with a gradient */
     double gradient_norm;                 /* of all of them together, before clipping */
@@ -115,7 +115,8 @@ struct optim_part {
     double sums[OPTIM_SUMS]; /* for optim_add_up */
 };
 
-/* Of all tensors: the slot becomes the values; and, for `evaluation`, what is evaluated the slot. */
+/* Of all tensors: the slot becomes the values; and, for `evaluation`, what is evaluated the slot, of those
+ * that have made a step. */
 void optim_keep_values(struct optim_run *run, int slot);
 void optim_evaluate_slot(struct optim_run *run, int slot);
 

@@ -323,9 +323,9 @@ static void copy_chunk(void *context, int chunk, int thread)
         const struct optim_tensor *t = part->tensor;
         descent_real *slot = t->slot[copy->slot] + part->begin;
         size_t bytes = (size_t)(part->end - part->begin) * sizeof *slot;
-        if (copy->evaluation)
+        if (copy->evaluation && t->step > 0)
             memcpy(t->evaluation + part->begin, slot, bytes);
-        else
+        else if (!copy->evaluation)
             memcpy(slot, t->param->value + part->begin, bytes);
     }
 }
@@ -448,9 +448,18 @@ static void set_scalars(const struct optim *optim, const struct optim_level *lev
     }
 }
 
+/* Of each tensor: those it had a gradient in. */
+static void count_steps(struct optim_level *level)
+{
+    const int64_t *missed = level->optim->missed.data;
+    for (int i = 0; i < level->run.count; i++)
+        level->run.tensor[i]->step = level->run.step - missed[level->run.tensor[i]->index];
+}
+
 static enum descent_status step_level(struct optim_level *level)
 {
     level->run.step++;
+    count_steps(level);
     enum descent_status status = level->run.count > 0 ? level->algorithm->step(&level->run) : DESCENT_OK;
     if (status)
         level->run.step--;
@@ -462,6 +471,13 @@ static void count_versions(const struct optim *optim)
     for (int i = 0; i < optim->count; i++)
         if (optim->owned[i].param->grad && optim->owned[i].group)
             optim->owned[i].param->version++;
+}
+
+static void count_missed(const struct optim *optim)
+{
+    int64_t *missed = optim->missed.data;
+    for (int i = 0; i < optim->count; i++)
+        missed[optim->owned[i].index] += !optim->owned[i].param->grad;
 }
 
 static bool takes_a_single_pass(const struct optim *optim)
@@ -512,7 +528,10 @@ static enum descent_status step_algorithms(struct optim *optim)
     if (optim->measure)
         optim->update_norm = norms_of_parts(optim).update;
     count_versions(optim);
-    return single ? look_at_gradients(optim, true) : DESCENT_OK;
+    status = single ? look_at_gradients(optim, true) : DESCENT_OK;
+    if (!status)
+        count_missed(optim);
+    return status;
 }
 
 static enum descent_status step_wrapper(struct optim_level *level)
@@ -590,6 +609,7 @@ static void fill_spare(struct optim_level *level)
     if (!level->algorithm->evaluation)
         return;
     prepare(level, false, false);
+    count_steps(level);
     for (int i = 0, k = 0; i < level->optim->count && k < level->count; i++)
         if (level->tensor[k].index == level->optim->owned[i].index)
             level->tensor[k++].evaluation = level->optim->owned[i].spare;

@@ -194,7 +194,7 @@ static enum descent_status adopt(struct optim *optim, const char *name, struct d
         if (params[i].grad)
             optim->owned[optim->count++] =
                 (struct optim_owned){.param = &params[i], .index = i, .lr_scale = 1};
-    return DESCENT_OK;
+    return optim_declare_missed(optim, name, optim->owned[own - 1].index + 1);
 }
 
 /* A wrapper around those already there. */

@@ -68,6 +68,8 @@ struct optim {
 
     struct optim_state *state;
     int state_count, state_capacity;
+    struct optim_state missed; /* int64: steps in which each of the caller's params had no gradient. Saved
+                                  only where one is not 0 */
 
     struct descent_pool *pool;
     const struct optim_objective *objective;
@@ -84,8 +86,10 @@ struct optim {
 /* The copy for this CPU. */
 const struct optim_table *optim_find_table(void);
 
-/* Declares all state anew, zeroed (state.c). */
+/* Declares all state anew, zeroed (state.c), but for that of steps that the first `count` of the caller's
+ * params have missed: that is declared once, under the name of the spec's algorithm. */
 enum descent_status optim_declare_state(struct optim *optim);
+enum descent_status optim_declare_missed(struct optim *optim, const char *name, int count);
 void optim_free_state(struct optim *optim);
 
 /* Gives the schedule a memory, zeroed, if it wants one. */

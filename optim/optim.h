@@ -4,10 +4,11 @@
  * (base/spec.h): "adamw:lr=3e-4,beta2=0.98", "cosine+warmup:5%". optim/ sees no network: anything that
  * fills param->grad can be trained, a plain array too. One step is, in this order: gradient norm, clipping,
  * weight decay (coupled: added to the gradient; decoupled: the value loses lr * weight_decay * value beside
- * the step), the algorithm's rule. Parameters whose `grad` is NULL are skipped altogether. Biases and norm
- * parameters are not decayed unless decay_all=yes. Steps count from 0 completed; the first step uses the
- * schedule at 0 and, in formulas, t = 1. The same gradients give the same bits for any number of threads.
- * Errors: base/status.h. One thread at a time per optimizer. */
+ * the step), the algorithm's rule. Parameters whose `grad` is NULL are skipped altogether: the step does
+ * not count as theirs, and one that comes late begins like any other. Biases and norm parameters are not
+ * decayed unless decay_all=yes. Steps count from 0 completed; the first step uses the schedule at 0 and, in
+ * formulas, t = 1. The same gradients give the same bits for any number of threads. Errors: base/status.h.
+ * One thread at a time per optimizer. */
 #ifndef DESCENT_OPTIM_OPTIM_H
 #define DESCENT_OPTIM_OPTIM_H
 
@@ -116,14 +117,16 @@ void optim_evaluation_end(struct optim *optim);
 const char *optim_spec(struct optim *optim);
 
 /* What must be saved, beside the parameters, to go on as if never stopped: tensors "adam.m/conv1.weight"
- * for each state of each parameter, "adam.step" (int64, rank 0), and what the algorithm keeps for the whole
- * model. Names and data belong to the optimizer; data changes with every step. */
+ * for each state of each parameter, "adam.step" (int64, rank 0), what the algorithm keeps for the whole
+ * model, and where parameters had no gradient in some steps, in how many: "adam.missed". Names and data
+ * belong to the optimizer; data changes with every step. */
 int optim_state_count(const struct optim *optim);
 struct descent_tensor optim_state_get(const struct optim *optim, int i);
 
 /* Restores what optim_state_get gave, from tensors in any order, by name: each state of this optimizer must
- * be there with its type and shape, and nothing else of this algorithm, or it is DESCENT_MISMATCH and
- * nothing has changed. Tensors of other names (a model's weights in the same file) are ignored. */
+ * be there with its type and shape (but for "adam.missed"), and nothing else of this algorithm, or it is
+ * DESCENT_MISMATCH and nothing has changed. Tensors of other names (a model's weights in the same file) are
+ * ignored. */
 enum descent_status optim_state_load(struct optim *optim, const struct descent_tensor *tensors, int count);
 
 /* --- What there is: for help, lists, cards and search spaces. --- */

@@ -121,15 +121,34 @@ enum descent_status optim_declare_memory(struct optim *optim, struct optim_sched
     return DESCENT_OK;
 }
 
+enum descent_status optim_declare_missed(struct optim *optim, const char *name, int count)
+{
+    struct optim_state *missed = &optim->missed;
+    missed->tensor = (struct descent_tensor){.dtype = DESCENT_I64, .rank = 1, .shape = {count}};
+    missed->tensor.name = descent_arena_format(optim->arena, "%s.missed", name);
+    missed->tensor.bytes = (size_t)count * sizeof(int64_t);
+    missed->tensor.data = missed->data = descent_arena_alloc(optim->arena, missed->tensor.bytes);
+    return missed->tensor.name && missed->data ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+}
+
+static bool has_missed(const struct optim *optim)
+{
+    const int64_t *missed = optim->missed.data;
+    for (int64_t i = 0; i < optim->missed.tensor.shape[0]; i++)
+        if (missed[i] != 0)
+            return true;
+    return false;
+}
+
 int optim_state_count(const struct optim *optim)
 {
-    return optim->state_count;
+    return optim->state_count + has_missed(optim);
 }
 
 struct descent_tensor optim_state_get(const struct optim *optim, int i)
 {
-    assert(i >= 0 && i < optim->state_count);
-    return optim->state[i].tensor;
+    assert(i >= 0 && i < optim_state_count(optim));
+    return i < optim->state_count ? optim->state[i].tensor : optim->missed.tensor;
 }
 
 static const struct descent_tensor *find(const struct descent_tensor *tensors, int count, const char *name)
@@ -183,6 +202,8 @@ static enum descent_status check_foreign(const struct optim *optim, const struct
     for (int i = 0; i < optim->state_count; i++)
         if (strcmp(optim->state[i].tensor.name, given->name) == 0)
             return DESCENT_OK;
+    if (strcmp(optim->missed.tensor.name, given->name) == 0)
+        return DESCENT_OK;
     return descent_fail(DESCENT_MISMATCH, "state '%s' belongs to no parameter or setting of this optimizer",
                         given->name);
 }
@@ -207,6 +228,9 @@ enum descent_status optim_state_load(struct optim *optim, const struct descent_t
     enum descent_status status = DESCENT_OK;
     for (int i = 0; i < optim->state_count && !status; i++)
         status = check_state(&optim->state[i].tensor, tensors, count);
+    const struct descent_tensor *missed = find(tensors, count, optim->missed.tensor.name);
+    if (missed && !status)
+        status = check_state(&optim->missed.tensor, tensors, count);
     for (int i = 0; i < optim->state_count && !status; i++)
         status = check_count(&optim->state[i], tensors, count);
     for (int i = 0; i < count && !status; i++) {
@@ -221,5 +245,9 @@ enum descent_status optim_state_load(struct optim *optim, const struct descent_t
         const struct descent_tensor *given = find(tensors, count, optim->state[i].tensor.name);
         memcpy(optim->state[i].data, given->data, optim->state[i].tensor.bytes);
     }
+    if (missed)
+        memcpy(optim->missed.data, missed->data, optim->missed.tensor.bytes);
+    else
+        memset(optim->missed.data, 0, optim->missed.tensor.bytes);
     return DESCENT_OK;
 }

@@ -34,11 +34,11 @@ static void loop(struct optim_part *part)
 
 /* The rule's denominator becomes sqrt(s) + eps, its numerator's factor r sqrt(c2); while the variance of s
  * is not even finite, d is m. */
-static void rectify(struct optim_tensor *t, const struct optim_run *run)
+static void rectify(struct optim_tensor *t)
 {
-    double beta2 = t->hyper[BETA2].number, c2 = bias_correction(beta2, run);
+    double beta2 = t->hyper[BETA2].number, c2 = bias_correction(beta2, t);
     double longest = 2 / (1 - beta2) - 1;
-    double length = longest - 2 * (double)run->step * (1 - c2) / c2;
+    double length = longest - 2 * (double)t->step * (1 - c2) / c2;
     bool known = length >= 5;
     t->k[ROOT_C2] = known ? 1 : 0;
     t->k[EPSILON] = known ? (descent_real)t->hyper[EPS].number : 1;
@@ -52,11 +52,11 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number, eps = t->hyper[EPS].number;
-        set_moments(t, run, beta1, t->hyper[BETA2].number, eps);
-        t->lr /= bias_correction(beta1, run);
+        set_moments(t, beta1, t->hyper[BETA2].number, eps);
+        t->lr /= bias_correction(beta1, t);
         t->k[EPSILON_INSIDE] = (descent_real)eps;
         if (t->hyper[RECTIFY].number != 0)
-            rectify(t, run);
+            rectify(t);
     }
     optim_for_parts(run, loop);
     return DESCENT_OK;

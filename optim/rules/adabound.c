@@ -69,19 +69,19 @@ static void padam_loop(struct optim_part *part)
 }
 
 /* sqrt(c2) / c1: here eps is beside the uncorrected root. */
-static double correction(const struct optim_tensor *t, const struct optim_run *run)
+static double correction(const struct optim_tensor *t)
 {
-    return sqrt(adam_c2(t, run)) / adam_c1(t, run);
+    return sqrt(adam_c2(t)) / adam_c1(t);
 }
 
 static enum descent_status bound_step(struct optim_run *run, optim_loop *loop)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        double base = t->hyper[LR].number, time = (double)run->step * t->hyper[GAMMA].number;
+        double base = t->hyper[LR].number, time = (double)t->step * t->hyper[GAMMA].number;
         double final = base > 0 ? t->hyper[FINAL_LR].number * t->lr / base : 0;
-        set_adam_scalars(t, run);
-        t->k[ALONG_M] = (descent_real)(t->lr * correction(t, run));
+        set_adam_scalars(t);
+        t->k[ALONG_M] = (descent_real)(t->lr * correction(t));
         t->k[LOW] = (descent_real)(final * (1 - 1 / (time + 1)));
         t->k[HIGH] = (descent_real)(final * (1 + 1 / time));
         t->lr = 1;
@@ -104,8 +104,8 @@ static enum descent_status padam_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_adam_scalars(t, run);
-        t->k[ALONG_M] = (descent_real)correction(t, run);
+        set_adam_scalars(t);
+        t->k[ALONG_M] = (descent_real)correction(t);
         t->k[POWER] = (descent_real)(2 * t->hyper[P].number);
     }
     optim_for_parts(run, padam_loop);

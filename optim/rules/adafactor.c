@@ -229,9 +229,9 @@ static void loop(struct optim_part *part)
 
 static enum descent_status step(struct optim_run *run)
 {
-    double time = (double)run->step;
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
+        double time = (double)t->step;
         t->k[SHARE] = (descent_real)pow(time, t->hyper[POWER].number);
         /* Where V underflows in the paper's form g is 0, and 0/0 must not be. */
         t->k[FLOOR] = (descent_real)(is_paper(t) ? FLT_MIN : pow(t->hyper[EPS1].number, 2));

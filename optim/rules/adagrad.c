@@ -51,7 +51,7 @@ static enum descent_status adagrad_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        t->lr /= 1 + (double)(run->step - 1) * t->hyper[LR_DECAY].number;
+        t->lr /= 1 + (double)(t->step - 1) * t->hyper[LR_DECAY].number;
         t->k[INSIDE] = (descent_real)(t->hyper[INITIAL].number + t->hyper[EPS_ROOT].number);
         t->k[OUTSIDE] = (descent_real)t->hyper[EPS].number;
     }

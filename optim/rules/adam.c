@@ -72,9 +72,9 @@ static void set_scalars(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_adam_scalars(t, run);
+        set_adam_scalars(t);
         if (t->hyper[EPS_HAT].number != 0)
-            t->k[EPSILON] = (descent_real)(t->hyper[EPS].number / sqrt(adam_c2(t, run)));
+            t->k[EPSILON] = (descent_real)(t->hyper[EPS].number / sqrt(adam_c2(t)));
     }
 }
 
@@ -112,10 +112,10 @@ static enum descent_status amsgrad_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_adam_scalars(t, run);
+        set_adam_scalars(t);
         t->k[CORRECTION] = 1;
         if (t->hyper[CORRECTED].number != 0) {
-            t->k[CORRECTION] = (descent_real)(1 / adam_c2(t, run));
+            t->k[CORRECTION] = (descent_real)(1 / adam_c2(t));
             t->k[ROOT_C2] = 1;
         }
     }

@@ -22,21 +22,21 @@ enum { LR, BETA1, BETA2, EPS, OWN };
 /* What a relative's step sets beside the moments' constants; its own begin at FREE. */
 enum { ALONG_M = MORE, ALONG_G, FREE };
 
-static inline double adam_c1(const struct optim_tensor *t, const struct optim_run *run)
+static inline double adam_c1(const struct optim_tensor *t)
 {
-    return bias_correction(t->hyper[BETA1].number, run);
+    return bias_correction(t->hyper[BETA1].number, t);
 }
 
-static inline double adam_c2(const struct optim_tensor *t, const struct optim_run *run)
+static inline double adam_c2(const struct optim_tensor *t)
 {
-    return bias_correction(t->hyper[BETA2].number, run);
+    return bias_correction(t->hyper[BETA2].number, t);
 }
 
 /* Adam's. */
-static inline void set_adam_scalars(struct optim_tensor *t, const struct optim_run *run)
+static inline void set_adam_scalars(struct optim_tensor *t)
 {
-    set_moments(t, run, t->hyper[BETA1].number, t->hyper[BETA2].number, t->hyper[EPS].number);
-    t->k[ALONG_M] = (descent_real)(1 / adam_c1(t, run));
+    set_moments(t, t->hyper[BETA1].number, t->hyper[BETA2].number, t->hyper[EPS].number);
+    t->k[ALONG_M] = (descent_real)(1 / adam_c1(t));
     t->k[ALONG_G] = 0;
 }
 

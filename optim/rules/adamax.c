@@ -25,7 +25,7 @@ static void loop(struct optim_part *part)
 static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++)
-        set_adam_scalars(run->tensor[i], run);
+        set_adam_scalars(run->tensor[i]);
     optim_for_parts(run, loop);
     return DESCENT_OK;
 }

@@ -117,9 +117,9 @@ static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        double beta1 = t->hyper[BETA1].number, c1 = bias_correction(beta1, run);
+        double beta1 = t->hyper[BETA1].number, c1 = bias_correction(beta1, t);
         bool nesterov = t->hyper[NESTEROV].number != 0;
-        set_moments(t, run, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
+        set_moments(t, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
         t->k[ALONG_M] = (descent_real)((nesterov ? beta1 : 1) / c1);
         t->k[ALONG_G] = (descent_real)(nesterov ? (1 - beta1) / c1 : 0);
     }

@@ -44,13 +44,13 @@ static enum descent_status step(struct optim_run *run)
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number,
                ahead = t->hyper[OPTAX].number != 0 ? 1 - beta2 : beta2;
-        set_moments(t, run, beta1, t->hyper[BETA3].number, t->hyper[EPS].number);
+        set_moments(t, beta1, t->hyper[BETA3].number, t->hyper[EPS].number);
         t->k[RATE_D] = (descent_real)beta2;
         t->k[AHEAD] = (descent_real)ahead;
         t->k[NEW_D] = (descent_real)(1 - beta2);
-        t->k[BEFORE] = run->step == 1 ? 0 : 1;
-        t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, run));
-        t->k[AHEAD_C2] = (descent_real)(ahead / bias_correction(beta2, run));
+        t->k[BEFORE] = t->step == 1 ? 0 : 1;
+        t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, t));
+        t->k[AHEAD_C2] = (descent_real)(ahead / bias_correction(beta2, t));
         /* x <- (x - lr d) / (1 + lr decay), or x (1 - lr decay) - lr d */
         double decay = t->lr * t->decay, divisor = t->hyper[PROX].number != 0 ? 1 + decay : 1;
         t->lr /= divisor;

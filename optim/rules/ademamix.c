@@ -51,14 +51,14 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number, beta3 = t->hyper[BETA3].number, ramp = t->hyper[RAMP].number;
-        double done = (double)run->step < ramp ? (double)run->step / ramp : 1;
-        set_moments(t, run, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
+        double done = (double)t->step < ramp ? (double)t->step / ramp : 1;
+        set_moments(t, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
         if (done < 1)
             beta3 = ramp_beta3(beta1, beta3, done);
         t->k[B3] = (descent_real)beta3;
         t->k[NEW3] = (descent_real)(1 - beta3);
         t->k[MIX] = (descent_real)(done * t->hyper[ALPHA].number);
-        t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, run));
+        t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, t));
     }
     optim_for_parts(run, loop);
     return DESCENT_OK;

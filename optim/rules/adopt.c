@@ -39,13 +39,11 @@ static void loop(struct optim_part *part)
 /* The first step only makes v = g^2: what is clipped at 0 leaves m and x where they are. */
 static enum descent_status step(struct optim_run *run)
 {
-    bool first = run->step == 1;
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        bool decoupled = t->hyper[DECOUPLED].number != 0;
-        set_moments(t, run, t->hyper[BETA1].number, first ? 0 : t->hyper[BETA2].number,
-                    t->hyper[EPS].number);
-        t->k[LIMIT] = first ? 0 : (descent_real)pow((double)(run->step - 1), t->hyper[CLIP_POWER].number);
+        bool first = t->step == 1, decoupled = t->hyper[DECOUPLED].number != 0;
+        set_moments(t, t->hyper[BETA1].number, first ? 0 : t->hyper[BETA2].number, t->hyper[EPS].number);
+        t->k[LIMIT] = first ? 0 : (descent_real)pow((double)(t->step - 1), t->hyper[CLIP_POWER].number);
         t->l2 = decoupled ? 0 : t->decay;
         t->shrink = decoupled && !first ? t->lr * t->decay : 0;
     }

@@ -35,7 +35,7 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         const struct descent_value *hyper = t->hyper;
-        double done = (double)(run->step - 1);
+        double done = (double)(t->step - 1);
         t->lr /= pow(1 + hyper[LAMBDA].number * t->lr * done, hyper[ALPHA].number);
         t->k[DECAY] = (descent_real)hyper[LAMBDA].number;
         t->k[RATE] = (descent_real)t->lr;
@@ -47,8 +47,7 @@ static enum descent_status step(struct optim_run *run)
 
 static void evaluation(struct optim_run *run)
 {
-    if (run->step > 0)
-        optim_evaluate_slot(run, 0);
+    optim_evaluate_slot(run, 0);
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(asgd) = {

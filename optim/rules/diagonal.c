@@ -135,8 +135,8 @@ static enum descent_status adahessian_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number;
-        set_moments(t, run, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
-        t->k[C1] = (descent_real)(1 / bias_correction(beta1, run));
+        set_moments(t, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
+        t->k[C1] = (descent_real)(1 / bias_correction(beta1, t));
         t->k[HALF_POWER] = (descent_real)(t->hyper[POWER].number / 2);
     }
     optim_for_parts(run, adahessian_loop);
@@ -226,7 +226,7 @@ static enum descent_status g_step(struct optim_run *run)
     double *batch = run->tensor[0]->own;
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_moments(t, run, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
+        set_moments(t, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
         t->k[SCALE] = (descent_real)(t->hyper[RHO].number * *batch);
         t->k[SMALLEST] = (descent_real)1e-15;
     }
@@ -293,9 +293,9 @@ static enum descent_status h_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number;
-        set_moments(t, run, beta1, refresh ? t->hyper[BETA2].number : 1, t->hyper[H_EPS].number);
+        set_moments(t, beta1, refresh ? t->hyper[BETA2].number : 1, t->hyper[H_EPS].number);
         t->k[SCALE] = (descent_real)t->hyper[GAMMA].number;
-        t->k[SMALLEST] = (descent_real)(1 / bias_correction(beta1, run));
+        t->k[SMALLEST] = (descent_real)(1 / bias_correction(beta1, t));
     }
     optim_for_parts(run, h_loop);
     return DESCENT_OK;

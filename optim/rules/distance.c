@@ -93,12 +93,12 @@ static enum descent_status prodigy_step(struct optim_run *run)
     double d = distance->d, d0 = one->hyper[D0].number, beta3 = sqrt(one->hyper[BETA2].number);
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_moments(t, run, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
+        set_moments(t, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
         t->k[NEW1] *= (descent_real)d;
         t->k[NEW2] *= (descent_real)(d * d);
         t->k[RATE_S] = (descent_real)beta3;
         t->k[INTO_S] = (descent_real)(d / d0 * d * (t->hyper[SAFEGUARD].number != 0 ? 1 : t->lr));
-        t->k[FIRST] = run->step == 1 ? 1 : 0;
+        t->k[FIRST] = t->step == 1 ? 1 : 0;
     }
     optim_add_up(run, prodigy_sums);
     distance->numerator = beta3 * distance->numerator + d / d0 * d * total(run, 0, true);
@@ -180,8 +180,8 @@ static enum descent_status dadapt_step(struct optim_run *run)
         double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number;
         t->lr *= distance->d;
         if (t->hyper[CORRECT].number != 0)
-            t->lr *= sqrt(bias_correction(beta2, run)) / bias_correction(beta1, run);
-        set_moments(t, run, beta1, beta2, t->hyper[EPS].number);
+            t->lr *= sqrt(bias_correction(beta2, t)) / bias_correction(beta1, t);
+        set_moments(t, beta1, beta2, t->hyper[EPS].number);
         t->k[NEW1] = (descent_real)((1 - beta1) * t->lr);
         t->k[RATE_S] = (descent_real)beta;
         t->k[INTO_S] = (descent_real)((1 - beta) * t->lr);
@@ -294,7 +294,7 @@ static enum descent_status descent_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         t->lr *= distance->d / first;
-        t->k[DESCENT_FIRST] = run->step == 1 ? 1 : 0;
+        t->k[DESCENT_FIRST] = t->step == 1 ? 1 : 0;
         t->k[DESCENT_RATE] = (descent_real)t->lr;
         t->k[FOLLOW] = (descent_real)(1 - t->hyper[DESCENT_MOMENTUM].number);
     }
@@ -404,7 +404,7 @@ static enum descent_status dog_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct travel *travel = run->tensor[i]->own;
-        run->tensor[i]->k[AT_FIRST] = run->step == 1 ? 1 : 0;
+        run->tensor[i]->k[AT_FIRST] = run->tensor[i]->step == 1 ? 1 : 0;
         for (int j = 0; j < OPTIM_SUMS; j++)
             travel->sums[j] = 0;
     }
@@ -416,14 +416,14 @@ static enum descent_status dog_step(struct optim_run *run)
         struct optim_tensor *t = run->tensor[i];
         struct travel *travel = t->own;
         /* The first tensor of a model brings its state up to date; sums of 0 leave it so. */
-        double first = run->step == 1 ? t->hyper[FIRST_STEP].number * (1 + sqrt(travel->sums[2])) : 0;
+        double first = t->step == 1 ? t->hyper[FIRST_STEP].number * (1 + sqrt(travel->sums[2])) : 0;
         travel->farthest = fmax(fmax(travel->farthest, first), sqrt(travel->sums[0]));
         travel->gradients += travel->sums[1];
         travel->sums[1] = 0;
         t->lr *= travel->farthest / sqrt(travel->gradients + t->hyper[DOG_EPS].number);
         t->k[DOG_RATE] = (descent_real)t->lr;
         t->k[SHARE] =
-            (descent_real)((t->hyper[AVERAGE].number + 1) / (t->hyper[AVERAGE].number + (double)run->step));
+            (descent_real)((t->hyper[AVERAGE].number + 1) / (t->hyper[AVERAGE].number + (double)t->step));
     }
     optim_for_parts(run, dog_loop);
     return DESCENT_OK;
@@ -431,8 +431,7 @@ static enum descent_status dog_step(struct optim_run *run)
 
 static void dog_evaluation(struct optim_run *run)
 {
-    if (run->step > 0)
-        optim_evaluate_slot(run, 1);
+    optim_evaluate_slot(run, 1);
 }
 
 const struct optim_algorithm OPTIM_ALGORITHM(dog) = {

@@ -220,11 +220,11 @@ static void set_scalars(const struct optim_run *run, struct optim_tensor *t)
     struct blocks *own = t->own;
     double beta1 = t->hyper[BETA1].number, beta2 = t->hyper[BETA2].number;
     bool adam = t->hyper[GRAFT].number == ADAM;
-    set_moments(t, run, beta1, beta2, t->hyper[GRAFT_EPS].number);
-    t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, run));
+    set_moments(t, beta1, beta2, t->hyper[GRAFT_EPS].number);
+    t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, t));
     t->k[WITH_ROOT] = adam;
     t->k[WITHOUT] = !adam;
-    own->correction = bias_correction(beta2, run);
+    own->correction = bias_correction(beta2, t);
     own->active = (double)run->step >= t->hyper[START].number;
     own->refresh = own->active && run->step % (int64_t)t->hyper[EVERY].number == 0;
 }

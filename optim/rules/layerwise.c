@@ -159,8 +159,8 @@ static enum descent_status lamb_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[LAMB_BETA1].number, limit = t->hyper[LAMB_MAX_NORM].number;
-        set_moments(t, run, beta1, t->hyper[LAMB_BETA2].number, t->hyper[LAMB_EPS].number);
-        t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, run));
+        set_moments(t, beta1, t->hyper[LAMB_BETA2].number, t->hyper[LAMB_EPS].number);
+        t->k[INVERSE_C1] = (descent_real)(1 / bias_correction(beta1, t));
         t->k[DECAY] = (descent_real)t->decay;
         if (limit > 0)
             t->grad_scale /= fmax(1, t->grad_scale * run->gradient_norm / limit);
@@ -240,8 +240,8 @@ static enum descent_status novograd_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double *mean = t->own, norm2 = t->sums[1], beta2 = t->hyper[NOVO_BETA2].number;
-        *mean = run->step == 1 ? norm2 : beta2 * *mean + (1 - beta2) * norm2;
-        set_moments(t, run, t->hyper[NOVO_BETA1].number, 0, 0);
+        *mean = t->step == 1 ? norm2 : beta2 * *mean + (1 - beta2) * norm2;
+        set_moments(t, t->hyper[NOVO_BETA1].number, 0, 0);
         if (t->hyper[NOVO_AVERAGE].number == 0)
             t->k[NEW1] = 1;
         t->grad_scale /= sqrt(*mean) + t->hyper[NOVO_EPS].number;

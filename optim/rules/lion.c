@@ -30,7 +30,7 @@ static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_moments(t, run, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
+        set_moments(t, t->hyper[BETA1].number, t->hyper[BETA2].number, 0);
     }
     optim_for_parts(run, loop);
     return DESCENT_OK;

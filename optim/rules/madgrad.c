@@ -35,9 +35,9 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double eps = t->hyper[EPS].number;
-        t->k[WEIGHT] = t->lr > 0 ? (descent_real)((t->lr + eps) * sqrt((double)run->step)) : 0;
+        t->k[WEIGHT] = t->lr > 0 ? (descent_real)((t->lr + eps) * sqrt((double)t->step)) : 0;
         t->k[EPSILON] = (descent_real)eps;
-        t->k[FIRST] = run->step == 1 ? 1 : 0;
+        t->k[FIRST] = t->step == 1 ? 1 : 0;
         t->lr = 1 - t->hyper[MOMENTUM].number;
     }
     optim_for_parts(run, loop);

@@ -14,20 +14,19 @@
 enum { B1, NEW1, B2, NEW2, ROOT_C2, EPSILON, MORE };
 
 /* 1 - beta^t: the sum of the weights in an average that began at zero. */
-static inline double bias_correction(double beta, const struct optim_run *run)
+static inline double bias_correction(double beta, const struct optim_tensor *t)
 {
-    return 1 - pow(beta, (double)run->step);
+    return 1 - pow(beta, (double)t->step);
 }
 
 /* ROOT_C2 is 1 / sqrt(c2), to be multiplied by. */
-static inline void set_moments(struct optim_tensor *t, const struct optim_run *run, double beta1,
-                               double beta2, double eps)
+static inline void set_moments(struct optim_tensor *t, double beta1, double beta2, double eps)
 {
     t->k[B1] = (descent_real)beta1;
     t->k[NEW1] = (descent_real)(1 - beta1);
     t->k[B2] = (descent_real)beta2;
     t->k[NEW2] = (descent_real)(1 - beta2);
-    t->k[ROOT_C2] = (descent_real)(1 / sqrt(bias_correction(beta2, run)));
+    t->k[ROOT_C2] = (descent_real)(1 / sqrt(bias_correction(beta2, t)));
     t->k[EPSILON] = (descent_real)eps;
 }
 

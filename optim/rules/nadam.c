@@ -56,9 +56,9 @@ static enum descent_status nadam_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        double now = mu(t, run->step), next = mu(t, run->step + 1), *product = t->own;
+        double now = mu(t, t->step), next = mu(t, t->step + 1), *product = t->own;
         *product *= now;
-        set_adam_scalars(t, run);
+        set_adam_scalars(t);
         t->k[ALONG_G] = (descent_real)((1 - now) / (1 - *product));
         t->k[ALONG_M] = (descent_real)(next / (1 - *product * next));
     }
@@ -73,9 +73,9 @@ static enum descent_status step_ahead(struct optim_run *run, int ahead)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number;
-        set_adam_scalars(t, run);
-        t->k[ALONG_M] = (descent_real)(beta1 / (1 - pow(beta1, (double)(run->step + ahead))));
-        t->k[ALONG_G] = (descent_real)((1 - beta1) / adam_c1(t, run));
+        set_adam_scalars(t);
+        t->k[ALONG_M] = (descent_real)(beta1 / (1 - pow(beta1, (double)(t->step + ahead))));
+        t->k[ALONG_G] = (descent_real)((1 - beta1) / adam_c1(t));
     }
     optim_for_parts(run, loop);
     return DESCENT_OK;
@@ -111,11 +111,11 @@ static enum descent_status qhadam_step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double nu1 = t->hyper[NU1].number, nu2 = t->hyper[NU2].number;
-        set_adam_scalars(t, run);
-        t->k[ALONG_M] = (descent_real)(nu1 / adam_c1(t, run));
+        set_adam_scalars(t);
+        t->k[ALONG_M] = (descent_real)(nu1 / adam_c1(t));
         t->k[ALONG_G] = (descent_real)(1 - nu1);
         t->k[UNDER_V] = (descent_real)nu2;
-        t->k[UNDER_G] = (descent_real)((1 - nu2) * adam_c2(t, run));
+        t->k[UNDER_G] = (descent_real)((1 - nu2) * adam_c2(t));
     }
     optim_for_parts(run, qhadam_loop);
     return DESCENT_OK;

@@ -13,10 +13,10 @@ static void loop(struct optim_part *part)
 }
 
 /* The factor r of a step that is rectified; 0 if it is not. */
-static double rectification(const struct optim_tensor *t, const struct optim_run *run)
+static double rectification(const struct optim_tensor *t)
 {
-    double beta2 = t->hyper[BETA2].number, time = (double)run->step;
-    double limit = 2 / (1 - beta2) - 1, length = limit - 2 * time * pow(beta2, time) / adam_c2(t, run);
+    double beta2 = t->hyper[BETA2].number, time = (double)t->step;
+    double limit = 2 / (1 - beta2) - 1, length = limit - 2 * time * pow(beta2, time) / adam_c2(t);
     if (length <= 5)
         return 0;
     return sqrt((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length));
@@ -26,10 +26,10 @@ static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        double r = rectification(t, run);
-        set_adam_scalars(t, run);
+        double r = rectification(t);
+        set_adam_scalars(t);
         if (r > 0) {
-            t->k[ALONG_M] = (descent_real)(r * sqrt(adam_c2(t, run)) / adam_c1(t, run));
+            t->k[ALONG_M] = (descent_real)(r * sqrt(adam_c2(t)) / adam_c1(t));
             t->k[ROOT_C2] = 1;
         } else {
             t->k[ROOT_C2] = 0;

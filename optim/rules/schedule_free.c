@@ -49,12 +49,12 @@ static enum descent_status init(struct optim_run *run)
 enum { AT_FIRST = MORE, SHARE, ALONG_G, RATE, DECAY };
 
 /* The constants of y and z; the driver's lr is in them. */
-static void set_average(struct optim_tensor *t, const struct optim_run *run, double power)
+static void set_average(struct optim_tensor *t, double power)
 {
     struct average *average = t->own;
     t->k[AT_FIRST] = average->weights > 0 ? 0 : 1;
     average->largest = fmax(average->largest, t->lr);
-    double weight = pow((double)run->step, power) * average->largest * average->largest;
+    double weight = pow((double)t->step, power) * average->largest * average->largest;
     average->weights += weight;
     double share = average->weights > 0 ? weight / average->weights : 0;
     t->k[SHARE] = (descent_real)share;
@@ -86,7 +86,7 @@ static void sgd_loop(struct optim_part *part)
 static enum descent_status sgd_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++)
-        set_average(run->tensor[i], run, run->tensor[i]->hyper[SGD_POWER].number);
+        set_average(run->tensor[i], run->tensor[i]->hyper[SGD_POWER].number);
     optim_for_parts(run, sgd_loop);
     return DESCENT_OK;
 }
@@ -107,8 +107,8 @@ static enum descent_status adamw_step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_moments(t, run, 0, t->hyper[BETA2].number, t->hyper[EPS].number);
-        set_average(t, run, t->hyper[ADAMW_POWER].number);
+        set_moments(t, 0, t->hyper[BETA2].number, t->hyper[EPS].number);
+        set_average(t, t->hyper[ADAMW_POWER].number);
         t->k[DECAY] = (descent_real)t->decay;
     }
     optim_for_parts(run, adamw_loop);

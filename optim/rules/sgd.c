@@ -78,7 +78,7 @@ static enum descent_status step(struct optim_run *run)
         double mu = t->hyper[MOMENTUM].number, dampening = t->hyper[DAMPENING].number;
         bool nesterov = t->hyper[NESTEROV].number != 0;
         t->k[MU] = (descent_real)mu;
-        t->k[FRESH] = run->step == 1 ? 1 : (descent_real)(1 - dampening);
+        t->k[FRESH] = t->step == 1 ? 1 : (descent_real)(1 - dampening);
         t->k[ALONG_G] = nesterov ? 1 : 0;
         t->k[ALONG_B] = nesterov ? (descent_real)mu : 1;
     }

@@ -213,7 +213,7 @@ static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct soap *own = run->tensor[i]->own;
-        own->t = run->step - 1;
+        own->t = run->tensor[i]->step - 1;
         set_rate(run->tensor[i], own->t);
     }
     enum descent_status status = matrix_for_tensors(run, visit);

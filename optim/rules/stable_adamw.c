@@ -33,16 +33,16 @@ static void loop(struct optim_part *part)
 }
 
 /* beta (1 - beta^(t-1)) / (1 - beta^t), which makes the weights of an average add up to 1. */
-static double debiased(double beta, const struct optim_run *run)
+static double debiased(double beta, const struct optim_tensor *t)
 {
-    return beta * (1 - pow(beta, (double)(run->step - 1))) / bias_correction(beta, run);
+    return beta * (1 - pow(beta, (double)(t->step - 1))) / bias_correction(beta, t);
 }
 
 static enum descent_status step(struct optim_run *run)
 {
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
-        set_moments(t, run, debiased(t->hyper[BETA1].number, run), debiased(t->hyper[BETA2].number, run),
+        set_moments(t, debiased(t->hyper[BETA1].number, t), debiased(t->hyper[BETA2].number, t),
                     t->hyper[EPS].number);
     }
     optim_add_up(run, sums);

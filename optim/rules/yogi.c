@@ -44,8 +44,8 @@ static enum descent_status step(struct optim_run *run)
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         double beta1 = t->hyper[BETA1].number;
-        set_moments(t, run, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
-        t->lr /= bias_correction(beta1, run);
+        set_moments(t, beta1, t->hyper[BETA2].number, t->hyper[EPS].number);
+        t->lr /= bias_correction(beta1, t);
     }
     optim_for_parts(run, loop);
     return DESCENT_OK;

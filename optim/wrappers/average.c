@@ -4,7 +4,7 @@
 
 enum { NEW }; /* the share of the newest values in the average */
 
-/* average <- average + new (value - average) */
+/* average <- average + new (value - average), to the bit the value where new is 1 */
 static void average_part(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
@@ -12,17 +12,7 @@ static void average_part(struct optim_part *part)
     const descent_real *restrict value = t->param->value;
     descent_real share = t->k[NEW];
     for (int64_t i = part->begin; i < part->end; i++)
-        average[i] += share * (value[i] - average[i]);
-}
-
-static void join_average(struct optim_run *run, double share)
-{
-    for (int i = 0; i < run->count; i++)
-        run->tensor[i]->k[NEW] = (descent_real)share;
-    if (share == 1)
-        optim_keep_values(run, 0);
-    else
-        optim_for_parts(run, average_part);
+        average[i] = share == 1 ? value[i] : average[i] + share * (value[i] - average[i]);
 }
 
 /* --- Exponential. --- */
@@ -39,18 +29,20 @@ static enum descent_status ema_step(struct optim_run *run)
     enum descent_status status = optim_inner(run);
     if (status)
         return status;
-    const struct descent_value *hyper = run->tensor[0]->hyper;
-    double decay = hyper[DECAY].number, n = (double)run->step - 1;
-    if (hyper[WARMUP].number != 0)
-        decay = fmin(decay, (1 + n) / (10 + n));
-    join_average(run, run->step == 1 ? 1 : 1 - decay);
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        double decay = t->hyper[DECAY].number, n = (double)t->step - 1;
+        if (t->hyper[WARMUP].number != 0)
+            decay = fmin(decay, (1 + n) / (10 + n));
+        t->k[NEW] = (descent_real)(t->step == 1 ? 1 : 1 - decay);
+    }
+    optim_for_parts(run, average_part);
     return DESCENT_OK;
 }
 
 static void ema_evaluation(struct optim_run *run)
 {
-    if (run->step > 0)
-        optim_evaluate_slot(run, 0);
+    optim_evaluate_slot(run, 0);
 }
 
 const struct optim_algorithm OPTIM_WRAPPER(ema) = {
@@ -85,18 +77,22 @@ static const struct descent_option swa_options[] = {
                .help = "between two weights that enter the average"},
 };
 
+/* How many values are in a tensor's average. */
 static enum descent_status swa_init(struct optim_run *run)
 {
-    int64_t *averaged = optim_state(run, NULL, "averaged", DESCENT_I64, 0, NULL);
-    for (int i = 0; i < run->count; i++)
-        run->tensor[i]->own = averaged;
-    return averaged ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->own = optim_state(run, t, "averaged", DESCENT_I64, 0, NULL);
+        if (!t->own)
+            return DESCENT_OUT_OF_MEMORY;
+    }
+    return DESCENT_OK;
 }
 
 static enum descent_status swa_step(struct optim_run *run)
 {
     enum descent_status status;
-    int64_t start, every, *averaged = run->tensor[0]->own;
+    int64_t start, every;
     const struct descent_value *hyper = run->tensor[0]->hyper;
     if ((status = optim_duration(run, &hyper[START], &start)) != DESCENT_OK ||
         (status = optim_duration(run, &hyper[EVERY], &every)) != DESCENT_OK ||
@@ -105,16 +101,26 @@ static enum descent_status swa_step(struct optim_run *run)
     every = every > 0 ? every : 1;
     if (run->step <= start || (run->step - start) % every != 0)
         return DESCENT_OK;
-    ++*averaged;
-    join_average(run, 1 / (double)*averaged);
+    for (int i = 0; i < run->count; i++) {
+        int64_t *averaged = run->tensor[i]->own;
+        run->tensor[i]->k[NEW] = (descent_real)(1 / (double)++*averaged);
+    }
+    optim_for_parts(run, average_part);
     return DESCENT_OK;
+}
+
+/* Where nothing is in it yet, the weights remain. */
+static void swa_evaluate_part(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    const int64_t *averaged = t->own;
+    for (int64_t i = part->begin; i<part->end && * averaged> 0; i++)
+        t->evaluation[i] = t->slot[0][i];
 }
 
 static void swa_evaluation(struct optim_run *run)
 {
-    const int64_t *averaged = run->tensor[0]->own;
-    if (*averaged > 0)
-        optim_evaluate_slot(run, 0);
+    optim_for_parts(run, swa_evaluate_part);
 }
 
 const struct optim_algorithm OPTIM_WRAPPER(swa) = {

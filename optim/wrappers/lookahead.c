@@ -21,6 +21,13 @@ static const struct descent_option options[] = {
                .search_max = 0.8},
 };
 
+static void begin_part(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    for (int64_t i = part->begin; i < part->end && t->step == 1; i++)
+        t->slot[0][i] = t->param->value[i];
+}
+
 static void synchronize_part(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
@@ -34,8 +41,7 @@ static void synchronize_part(struct optim_part *part)
 
 static enum descent_status step(struct optim_run *run)
 {
-    if (run->step == 1)
-        optim_keep_values(run, 0);
+    optim_for_parts(run, begin_part);
     enum descent_status status = optim_inner(run);
     if (!status && run->step % (int64_t)run->tensor[0]->hyper[K].number == 0)
         optim_for_parts(run, synchronize_part);

@@ -231,6 +231,126 @@ static void averages_begin_where_they_are_told(void **state)
     free(m), free(at);
 }
 
+/* --- Gradients that come late. --- */
+
+enum { LATE = 10, THEN = 8, DENSE = 2 };
+
+/* Where the others matter too: all that can be said then is that a late one is not thrown off. */
+static bool looks_at_all_tensors(const char *name)
+{
+    static const char *const names[] = {"normalized_sgd", "lamb",        "shampoo", "distributed_shampoo",
+                                        "dadapt_sgd",     "dadapt_adam", "prodigy", "dog"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return optim_find(name)->needs != 0;
+}
+
+static void steps_from(struct model *m, struct optim *optim, int first, int steps)
+{
+    for (int t = first; t < first + steps; t++) {
+        model_gradient(m, t);
+        if (optim_step(optim))
+            fail_msg("%s: %s", optim_spec(optim), descent_error());
+    }
+}
+
+/* The first steps without a gradient of dense.weight. */
+static struct optim *without_dense(struct model *m, const char *spec)
+{
+    descent_real *grad = m->params[DENSE].grad;
+    struct optim *optim = model_optim(m, spec);
+    assert_int_equal(optim_schedule(optim, "constant", 100, 10), DESCENT_OK);
+    m->params[DENSE].grad = NULL;
+    steps_from(m, optim, 0, LATE);
+    m->params[DENSE].grad = grad;
+    return optim;
+}
+
+/* |x - y| / |y| of dense.weight, as it is or evaluated. */
+static double distance(const struct model *x, const struct model *y)
+{
+    double off = 0, size = 0;
+    for (int64_t k = 0; k < x->params[DENSE].size; k++) {
+        off += pow((double)x->params[DENSE].value[k] - (double)y->params[DENSE].value[k], 2);
+        size += pow((double)y->params[DENSE].value[k], 2);
+    }
+    return sqrt(off / size);
+}
+
+/* As if it had been trained alone from its first gradient on; evaluated too, before that and after. */
+static void assert_late_is_as_alone(const char *spec, bool alone)
+{
+    struct model *m = model_new(), *only = model_new(), *start = model_new();
+    struct optim *optim = without_dense(m, spec),
+                 *other = model_optim_of(only, spec, only->params + DENSE, 1);
+    assert_int_equal(optim_schedule(other, "constant", 100, 10), DESCENT_OK);
+    assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+    assert_true(distance(m, start) == 0);
+    optim_evaluation_end(optim);
+    for (int evaluated = 0; evaluated < 2; evaluated++) {
+        if (alone && !evaluated)
+            steps_from(only, other, LATE, THEN);
+        if (!evaluated)
+            steps_from(m, optim, LATE, THEN);
+        assert_true(!evaluated || optim_evaluation_begin(optim) == DESCENT_OK);
+        assert_true(!evaluated || optim_evaluation_begin(other) == DESCENT_OK);
+        if (alone ? !(distance(m, only) <= 1e-5) : !(distance(m, start) < 0.3))
+            fail_msg("%s: a late parameter is %g off %s", spec, distance(m, alone ? only : start),
+                     evaluated ? "when evaluated" : "in training");
+    }
+    optim_free(optim), optim_free(other);
+    free(m), free(only), free(start);
+}
+
+static void what_comes_late_begins_like_the_others(void **state)
+{
+    (void)state;
+    FOR_EACH_ALGORITHM (name)
+        if (!(optim_find(name)->needs & OPTIM_NEEDS_EVALUATE)) /* which go as far as the loss falls */
+            assert_late_is_as_alone(at_rate(name, "0.01", ",weight_decay=0.1"),
+                                    !looks_at_all_tensors(name));
+    static const char *const specs[] = {"momentum:lr=0.01,dampening=0.5",
+                                        "dog:layerwise",
+                                        "sgd:lr=0.01+lookahead",
+                                        "sgd:lr=0.01+ema",
+                                        "sgd:lr=0.01+ema:warmup",
+                                        "sgd:lr=0.01+swa:start=0,every=1",
+                                        "adopt:lr=0.01+lookahead+ema:decay=0.5"};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
+        assert_late_is_as_alone(specs[i], true);
+}
+
+static void what_comes_late_is_saved_and_restored(void **state)
+{
+    (void)state;
+    static const char spec[] = "adopt:lr=0.01+lookahead+ema:decay=0.5";
+    struct model *m = model_new(), *again = model_new();
+    struct optim *optim = without_dense(m, spec), *other = model_optim(again, spec);
+    struct descent_tensor tensors[32];
+    int count = optim_state_count(optim);
+    assert_int_equal(optim_state_count(other), count - 1);
+    for (int i = 0; i < count; i++)
+        tensors[i] = optim_state_get(optim, i);
+    assert_string_equal(tensors[count - 1].name, "adopt.missed");
+    assert_int_equal(((const int64_t *)tensors[count - 1].data)[DENSE], LATE);
+    assert_int_equal(optim_state_load(other, tensors, count), DESCENT_OK);
+    memcpy(again->value, m->value, sizeof m->value);
+    steps_from(m, optim, LATE, THEN);
+    steps_from(again, other, LATE, THEN);
+    assert_same_values(m, again);
+
+    for (int i = 0; i < count; i++)
+        tensors[i] = optim_state_get(optim, i);
+    assert_int_equal(optim_state_load(other, tensors, count - 1), DESCENT_OK); /* then none was late */
+    assert_int_equal(optim_state_count(other), count - 1);
+    tensors[count - 1].shape[0]++;
+    assert_int_equal(optim_state_load(other, tensors, count), DESCENT_MISMATCH);
+    assert_error_has("adopt.missed");
+    optim_free(optim), optim_free(other);
+    free(m), free(again);
+}
+
 /* --- Gradients that are not finite. --- */
 
 static void skipped_steps_change_nothing_and_are_counted(void **state)
@@ -270,6 +390,8 @@ int main(void)
         cmocka_unit_test(evaluation_weights_come_and_go_bit_for_bit),
         cmocka_unit_test(without_averages_evaluation_is_of_the_values),
         cmocka_unit_test(averages_begin_where_they_are_told),
+        cmocka_unit_test(what_comes_late_begins_like_the_others),
+        cmocka_unit_test(what_comes_late_is_saved_and_restored),
         cmocka_unit_test(skipped_steps_change_nothing_and_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
