@@ -99,7 +99,7 @@ static enum descent_status swa_step(struct optim_run *run)
         (status = optim_inner(run)) != DESCENT_OK)
         return status;
     every = every > 0 ? every : 1;
-    if (run->step <= start || (run->step - start) % every != 0)
+    if (run->step <= start || run->step % every != 0)
         return DESCENT_OK;
     for (int i = 0; i < run->count; i++) {
         int64_t *averaged = run->tensor[i]->own;
@@ -128,7 +128,7 @@ const struct optim_algorithm OPTIM_WRAPPER(swa) = {
     .summary = "evaluate with the mean of the weights at the ends of the last epochs",
     .answers = OPTIM_NOISE,
     .paper = "Izmailov et al. 2018, arXiv:1803.05407; as torch.optim.swa_utils.AveragedModel",
-    .formula = "from start on, each `every`: n <- n + 1;  e <- e + (x - e) / n\n"
+    .formula = "after start, at each multiple of `every`: n <- n + 1;  e <- e + (x - e) / n\n"
                "evaluate with e; batch-norm statistics are computed anew for it\n"
                "wants a learning rate that stays high: --schedule constant, or cosine to a minimum\n",
     .options = swa_options,

@@ -231,6 +231,29 @@ static void averages_begin_where_they_are_told(void **state)
     free(m), free(at);
 }
 
+/* At the ends of the epochs after 75 % of the run: the last one's at least. */
+static void the_shortest_runs_have_an_average(void **state)
+{
+    (void)state;
+    static const int averaged[] = {0, 1, 1, 1, 1, 2, 2, 2, 2, 3}; /* in so many epochs of 4 steps */
+    for (int epochs = 1; epochs < 10; epochs++) {
+        struct model *m = model_new();
+        struct optim *optim = model_optim(m, "sgd:lr=0.1+swa");
+        assert_int_equal(optim_schedule(optim, "constant", 4 * epochs, 4), DESCENT_OK);
+        double mean = 0;
+        for (int t = 1; t <= 4 * epochs; t++) {
+            model_gradient(m, t);
+            assert_int_equal(optim_step(optim), DESCENT_OK);
+            if (t % 4 == 0 && t / 4 > epochs - averaged[epochs])
+                mean += (double)m->value[3] / averaged[epochs];
+        }
+        assert_int_equal(optim_evaluation_begin(optim), DESCENT_OK);
+        assert_true(fabs((double)m->value[3] - mean) < 1e-6);
+        optim_free(optim);
+        free(m);
+    }
+}
+
 /* --- Gradients that come late. --- */
 
 enum { LATE = 10, THEN = 8, DENSE = 2 };
@@ -390,6 +413,7 @@ int main(void)
         cmocka_unit_test(evaluation_weights_come_and_go_bit_for_bit),
         cmocka_unit_test(without_averages_evaluation_is_of_the_values),
         cmocka_unit_test(averages_begin_where_they_are_told),
+        cmocka_unit_test(the_shortest_runs_have_an_average),
         cmocka_unit_test(what_comes_late_begins_like_the_others),
         cmocka_unit_test(what_comes_late_is_saved_and_restored),
         cmocka_unit_test(skipped_steps_change_nothing_and_are_counted),
