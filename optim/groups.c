@@ -197,9 +197,33 @@ static enum descent_status adopt(struct optim *optim, const char *name, struct d
     return optim_declare_missed(optim, name, optim->owned[own - 1].index + 1);
 }
 
+static const char *reason_against(const struct optim_algorithm *wrapper,
+                                  const struct optim_algorithm *inner)
+{
+    if (wrapper->outermost && inner->needs)
+        return "which asks more of a batch than its gradient, and only the last batch is there to answer; "
+               "`train` has --micro-batch";
+    if (inner->wraps)
+        return NULL;
+    if (wrapper->evaluation && inner->evaluation)
+        return "which has weights of its own to evaluate with";
+    return wrapper->refuses ? wrapper->refuses(inner) : NULL;
+}
+
+static enum descent_status check_around(const struct optim_algorithm *wrapper,
+                                        const struct optim_algorithm *inner)
+{
+    const char *reason = reason_against(wrapper, inner);
+    if (!reason)
+        return DESCENT_OK;
+    return descent_fail(DESCENT_BAD_ARGUMENT, "wrapper %s cannot be around %s, %s", wrapper->name,
+                        inner->name, reason);
+}
+
 /* A wrapper around those already there. */
 static enum descent_status wrap(struct optim *optim, const struct descent_spec_part *part)
 {
+    enum descent_status status = DESCENT_OK;
     const struct optim_algorithm *wrapper = optim_find_wrapper(part->name);
     if (!wrapper)
         return DESCENT_BAD_ARGUMENT;
@@ -210,6 +234,12 @@ static enum descent_status wrap(struct optim *optim, const struct descent_spec_p
     if (optim->wrapper && optim->wrapper->algorithm->outermost)
         return descent_fail(DESCENT_BAD_ARGUMENT, "wrapper %s must be the last; '%s' follows it",
                             optim->wrapper->algorithm->name, wrapper->name);
+    FOR_EACH_LEVEL (inner, optim->base)
+        status = status ? status : check_around(wrapper, inner->algorithm);
+    FOR_EACH_LEVEL (inner, optim->wrapper)
+        status = status ? status : check_around(wrapper, inner->algorithm);
+    if (status)
+        return status;
     struct optim_level *level = new_level(optim, wrapper);
     if (!level)
         return DESCENT_OUT_OF_MEMORY;
@@ -267,6 +297,14 @@ static bool names_algorithm(const char *overrides)
     return overrides[length] == ':';
 }
 
+static enum descent_status check_inside(const struct optim *optim, const struct optim_algorithm *algorithm)
+{
+    enum descent_status status = DESCENT_OK;
+    FOR_EACH_LEVEL (wrapper, optim->wrapper)
+        status = status ? status : check_around(wrapper->algorithm, algorithm);
+    return status;
+}
+
 /* The group that `overrides` describes; NULL on failure. */
 static struct optim_group *read_overrides(struct optim *optim, const char *overrides)
 {
@@ -283,7 +321,7 @@ static struct optim_group *read_overrides(struct optim *optim, const char *overr
                      spec.part[1].name);
     else if (!other)
         group = read_group(optim, optim->base, &spec.part[0], optim->base_group->hyper);
-    else if ((algorithm = optim_find(spec.part[0].name)) != NULL) {
+    else if ((algorithm = optim_find(spec.part[0].name)) != NULL && !check_inside(optim, algorithm)) {
         struct optim_level *level = level_of(optim, algorithm);
         group = level ? read_group(optim, level, &spec.part[0], NULL) : NULL;
     }

@@ -193,6 +193,8 @@ struct optim_algorithm {
     enum descent_status (*init)(struct optim_run *run);               /* declares more state; or NULL */
     enum descent_status (*step)(struct optim_run *run);
     void (*evaluation)(struct optim_run *run); /* fills tensor->evaluation of each tensor; or NULL */
+    /* Of a wrapper: why it cannot be around this algorithm, NULL where it can; or NULL. */
+    const char *(*refuses)(const struct optim_algorithm *inner);
 };
 
 /* All of them, in order of increasing complexity, then those registered; by name, or NULL with a message

@@ -55,7 +55,8 @@ const struct optim_algorithm OPTIM_WRAPPER(accumulate) = {
     .answers = OPTIM_MEMORY,
     .paper = "as optax.MultiSteps",
     .formula =
-        "of `every` calls the last steps, with the mean of their gradients; the others only add up\n",
+        "of `every` calls the last steps, with the mean of their gradients; the others only add up\n"
+        "not around what asks for more than gradients: sam, sps, lbfgs; there --micro-batch is the way\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .wraps = true,

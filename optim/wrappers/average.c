@@ -51,7 +51,8 @@ const struct optim_algorithm OPTIM_WRAPPER(ema) = {
     .answers = OPTIM_NOISE,
     .paper = "Polyak & Juditsky 1992; as torch.optim.swa_utils.AveragedModel with get_ema_avg_fn",
     .formula = "after each step: e <- decay e + (1 - decay) x        (first: e <- x)\n"
-               "evaluate with e; batch-norm statistics are computed anew for it\n",
+               "evaluate with e; batch-norm statistics are computed anew for it\n"
+               "not around schedule_free_*, asgd and dog, which have such weights of their own\n",
     .options = ema_options,
     .option_count = sizeof ema_options / sizeof *ema_options,
     .wraps = true,
@@ -130,7 +131,8 @@ const struct optim_algorithm OPTIM_WRAPPER(swa) = {
     .paper = "Izmailov et al. 2018, arXiv:1803.05407; as torch.optim.swa_utils.AveragedModel",
     .formula = "after start, at each multiple of `every`: n <- n + 1;  e <- e + (x - e) / n\n"
                "evaluate with e; batch-norm statistics are computed anew for it\n"
-               "wants a learning rate that stays high: --schedule constant, or cosine to a minimum\n",
+               "wants a learning rate that stays high: --schedule constant, or cosine to a minimum\n"
+               "not around schedule_free_*, asgd and dog, which have such weights of their own\n",
     .options = swa_options,
     .option_count = sizeof swa_options / sizeof *swa_options,
     .wraps = true,

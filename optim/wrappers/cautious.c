@@ -61,14 +61,22 @@ static enum descent_status step(struct optim_run *run)
     return DESCENT_OK;
 }
 
+/* The mask asks what step and gradient say of each other, so the gradient must still be the one before. */
+static const char *refuses(const struct optim_algorithm *inner)
+{
+    return inner->needs & OPTIM_NEEDS_EVALUATE ? "which leaves another point's gradient behind" : NULL;
+}
+
 const struct optim_algorithm OPTIM_WRAPPER(cautious) = {
     .name = "cautious",
     .summary = "leave out of a step what points against the gradient",
     .answers = OPTIM_RAVINES,
     .paper = "Liang et al. 2024, arXiv:2411.16085",
     .formula = "d: the wrapped step, without decoupled weight decay;  mask = 1 where -d g > 0, else 0\n"
-               "d <- d mask / max(mean(mask), 1e-3)        (mean over a tensor; timm's form)\n",
+               "d <- d mask / max(mean(mask), 1e-3)        (mean over a tensor; timm's form)\n"
+               "not around what evaluates other points in a step: line_search, lbfgs, newton_cg\n",
     .wraps = true,
     .init = init,
     .step = step,
+    .refuses = refuses,
 };

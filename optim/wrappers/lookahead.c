@@ -48,16 +48,23 @@ static enum descent_status step(struct optim_run *run)
     return status;
 }
 
+static const char *refuses(const struct optim_algorithm *inner)
+{
+    return inner->evaluation ? "whose weights to evaluate with would not see the way back" : NULL;
+}
+
 const struct optim_algorithm OPTIM_WRAPPER(lookahead) = {
     .name = "lookahead",
     .summary = "go k steps, then return part of the way",
     .answers = OPTIM_NOISE,
     .paper = "Zhang et al. 2019, arXiv:1907.08610",
     .formula =
-        "every k steps: s <- s + alpha (x - s);  x <- s        (s begins as x before the first step)\n",
+        "every k steps: s <- s + alpha (x - s);  x <- s        (s begins as x before the first step)\n"
+        "not around schedule_free_*, asgd and dog, whose averages would not see the way back\n",
     .options = options,
     .option_count = sizeof options / sizeof *options,
     .wraps = true,
     .slots = {"slow"},
     .step = step,
+    .refuses = refuses,
 };

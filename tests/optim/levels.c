@@ -167,6 +167,48 @@ static void accumulation_steps_once_for_several_gradients(void **state)
     free(m), free(whole);
 }
 
+static void what_cannot_be_wrapped_is_refused_with_the_reason(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"sgd+sam+accumulate", "wrapper accumulate cannot be around sam"},
+        {"sps+accumulate", "around sps, which asks more of a batch"},
+        {"lbfgs+accumulate", "--micro-batch"},
+        {"sophia_g+lookahead+accumulate", "accumulate cannot be around sophia_g"},
+        {"schedule_free_adamw+ema",
+         "ema cannot be around schedule_free_adamw, which has weights of its own"},
+        {"dog+ema", "ema cannot be around dog"},
+        {"asgd+lookahead+swa", "lookahead cannot be around asgd, whose weights to evaluate with"},
+        {"asgd+swa", "swa cannot be around asgd"},
+        {"schedule_free_sgd+lookahead", "lookahead cannot be around schedule_free_sgd"},
+        {"lbfgs+cautious", "cautious cannot be around lbfgs, which leaves another point's gradient behind"},
+        {"line_search+cautious", "cautious cannot be around line_search"},
+        {"conjugate_gradient+cautious", "cautious cannot be around conjugate_gradient"},
+        {"newton_cg+cautious", "cautious cannot be around newton_cg"},
+        {"hessian_free+cautious", "cautious cannot be around hessian_free"},
+    };
+    static const char *const groups[][2] = {{"sgd+accumulate", "sps"},
+                                            {"sgd+ema", "dog"},
+                                            {"sgd+lookahead", "asgd"},
+                                            {"sgd+cautious", "lbfgs"}};
+    struct model *m = model_new();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (optim_new(bad[i][0], m->params, MODEL_TENSORS))
+            fail_msg("%s is accepted", bad[i][0]);
+        assert_error_has(bad[i][1]);
+    }
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        struct optim *optim = model_optim(m, groups[i][0]);
+        assert_int_equal(optim_group(optim, "dense.*", groups[i][1]), DESCENT_BAD_ARGUMENT);
+        assert_error_has("cannot be around");
+        model_steps(m, optim, 1);
+        optim_free(optim);
+    }
+    optim_free(model_optim(m, "adahessian+sam+cautious+lookahead+ema+swa"));
+    optim_free(model_optim(m, "sophia_g+cautious"));
+    free(m);
+}
+
 /* --- Weights to evaluate with. --- */
 
 static void evaluation_weights_come_and_go_bit_for_bit(void **state)
@@ -410,6 +452,7 @@ int main(void)
         cmocka_unit_test(bad_groups_are_errors),
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
         cmocka_unit_test(accumulation_steps_once_for_several_gradients),
+        cmocka_unit_test(what_cannot_be_wrapped_is_refused_with_the_reason),
         cmocka_unit_test(evaluation_weights_come_and_go_bit_for_bit),
         cmocka_unit_test(without_averages_evaluation_is_of_the_values),
         cmocka_unit_test(averages_begin_where_they_are_told),

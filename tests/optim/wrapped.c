@@ -106,13 +106,23 @@ static void bowl_steps(struct bowl *bowl, struct optim *optim, int first, int ca
     }
 }
 
-/* For each pair whose needs are served: the wrapper and the name of the algorithm. */
+/* What optim_new refuses; levels.c says why. */
+static bool fits(const struct optim_algorithm *wrapper, const struct optim_algorithm *inner)
+{
+    bool looks_back = inner->needs & OPTIM_NEEDS_EVALUATE, averages = inner->evaluation;
+    return !(wrapper->outermost && inner->needs) && !(wrapper->evaluation && averages) &&
+           !(strcmp(wrapper->name, "lookahead") == 0 && averages) &&
+           !(strcmp(wrapper->name, "cautious") == 0 && looks_back);
+}
+
+/* For each pair that fits and whose needs are served: the wrapper and the name of the algorithm. */
 #define FOR_EACH_PAIR(wrapper, name)                                                                       \
     for (int w_ = 0, wrappers_; w_ < (optim_wrappers(&wrappers_), wrappers_); w_++)                        \
         for (const struct optim_algorithm *wrapper = optim_wrappers(&wrappers_)[w_]; wrapper;              \
              wrapper = NULL)                                                                               \
             FOR_EACH_ALGORITHM (name)                                                                      \
-                if (!(optim_find(name)->needs & OPTIM_NEEDS_LAYER_FACTORS))
+                if (!(optim_find(name)->needs & OPTIM_NEEDS_LAYER_FACTORS) &&                              \
+                    fits(wrapper, optim_find(name)))
 
 /* Both kinds of values, at the end. */
 static void assert_same_end(const char *spec, struct bowl *a, struct optim *one, struct bowl *b,
