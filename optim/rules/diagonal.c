@@ -212,12 +212,32 @@ static void g_refresh(struct optim_part *part)
         second_moment(t->k, &t->slot[SECOND][i], t->param->grad[i]);
 }
 
+/* The step's own gradient, for whoever looks at it afterwards. */
+static void g_keep(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    for (int64_t i = part->begin; i < part->end; i++)
+        t->slot[PROBE][i] = t->param->grad[i];
+}
+
+static void g_put_back(struct optim_part *part)
+{
+    const struct optim_tensor *t = part->tensor;
+    for (int64_t i = part->begin; i < part->end; i++)
+        t->param->grad[i] = t->slot[PROBE][i];
+}
+
 static enum descent_status g_init(struct optim_run *run)
 {
     double *batch = optim_state(run, NULL, "batch", DESCENT_F64, 0, NULL);
-    for (int i = 0; batch && i < run->count; i++)
-        run->tensor[i]->own = batch;
-    return batch ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
+    for (int i = 0; i < run->count; i++) {
+        struct optim_tensor *t = run->tensor[i];
+        t->own = batch;
+        t->slot[PROBE] = optim_scratch(run, (size_t)t->param->size * sizeof(descent_real));
+        if (!t->own || !t->slot[PROBE])
+            return DESCENT_OUT_OF_MEMORY;
+    }
+    return DESCENT_OK;
 }
 
 /* The sampled gradient is taken after the step, as the authors do. */
@@ -235,9 +255,11 @@ static enum descent_status g_step(struct optim_run *run)
         return DESCENT_OK;
     for (int i = 0; i < run->count; i++)
         run->tensor[i]->param->version++;
+    optim_for_parts(run, g_keep);
     enum descent_status status = run->objective->sampled_gradient(run->objective->context, batch);
     if (!status)
         optim_for_parts(run, g_refresh);
+    optim_for_parts(run, g_put_back);
     return status;
 }
 

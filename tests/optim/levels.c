@@ -209,6 +209,22 @@ static void what_cannot_be_wrapped_is_refused_with_the_reason(void **state)
     free(m);
 }
 
+/* Sophia's look at the curvature, in each step here, is none of the mask's business. */
+static void a_sampled_gradient_does_not_stay(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *before = model_new();
+    struct optim *optim = model_optim(m, "sophia_g:every=1+cautious");
+    model_gradient(m, 0);
+    memcpy(before->grad, m->grad, sizeof m->grad);
+    assert_int_equal(optim_step(optim), DESCENT_OK);
+    assert_memory_equal(m->grad, before->grad, (MODEL_SIZE - 7) * sizeof *m->grad);
+    for (int k = 0; k < 231 * 260; k++)
+        assert_true((m->value[k] - before->value[k]) * before->grad[k] <= 0);
+    optim_free(optim);
+    free(m), free(before);
+}
+
 /* --- Weights to evaluate with. --- */
 
 static void evaluation_weights_come_and_go_bit_for_bit(void **state)
@@ -453,6 +469,7 @@ int main(void)
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
         cmocka_unit_test(accumulation_steps_once_for_several_gradients),
         cmocka_unit_test(what_cannot_be_wrapped_is_refused_with_the_reason),
+        cmocka_unit_test(a_sampled_gradient_does_not_stay),
         cmocka_unit_test(evaluation_weights_come_and_go_bit_for_bit),
         cmocka_unit_test(without_averages_evaluation_is_of_the_values),
         cmocka_unit_test(averages_begin_where_they_are_told),
