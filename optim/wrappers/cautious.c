@@ -3,7 +3,7 @@
  * which is no part of the step, is not masked. */
 #include "optim/elementwise.h"
 
-enum { KEEP, SCALE }; /* 1 - shrink; size / how many elements are taken, at most 1000 */
+enum { SHRINK, SCALE }; /* the decay of this step; size / how many elements are taken, at most 1000 */
 
 /* slot[0] is the values before the step; not state: it does not outlive the step. */
 static enum descent_status init(struct optim_run *run)
@@ -17,9 +17,15 @@ static enum descent_status init(struct optim_run *run)
     return DESCENT_OK;
 }
 
+/* Computed like the driver's, so that the decay cancels: 1 - shrink would lose its digits. */
+OPTIM_INLINE descent_real kept(descent_real shrink, descent_real old)
+{
+    return old - shrink * old;
+}
+
 OPTIM_INLINE descent_real direction(const descent_real *k, const struct optim_element *e)
 {
-    return e->x - k[KEEP] * e->s[0];
+    return e->x - kept(k[SHRINK], e->s[0]);
 }
 
 OPTIM_INLINE void agreement(const descent_real *k, struct optim_element *e, double *term)
@@ -37,10 +43,10 @@ static void mask_part(struct optim_part *part)
     const struct optim_tensor *t = part->tensor;
     descent_real *restrict value = t->param->value;
     const descent_real *restrict old = t->slot[0], *restrict grad = t->param->grad;
-    descent_real keep = t->k[KEEP], scale = t->k[SCALE];
+    descent_real shrink = t->k[SHRINK], scale = t->k[SCALE];
     for (int64_t i = part->begin; i < part->end; i++) {
-        descent_real kept = keep * old[i], d = value[i] - kept;
-        value[i] = kept + (d * grad[i] < 0 ? scale * d : 0);
+        descent_real rest = kept(shrink, old[i]), d = value[i] - rest;
+        value[i] = rest + (d * grad[i] < 0 ? scale * d : 0);
     }
 }
 
@@ -51,7 +57,7 @@ static enum descent_status step(struct optim_run *run)
     if (status)
         return status;
     for (int i = 0; i < run->count; i++)
-        run->tensor[i]->k[KEEP] = (descent_real)(1 - run->tensor[i]->inner->shrink);
+        run->tensor[i]->k[SHRINK] = (descent_real)run->tensor[i]->inner->shrink;
     optim_add_up(run, count_part);
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];

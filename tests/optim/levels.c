@@ -209,6 +209,24 @@ static void what_cannot_be_wrapped_is_refused_with_the_reason(void **state)
     free(m);
 }
 
+/* Of a step of rate 0 but for its decay, nothing may be taken for a part of the step and scaled up. */
+static void what_is_left_out_of_a_step_is_not_its_decay(void **state)
+{
+    (void)state;
+    struct model *plain = model_new(), *masked = model_new();
+    struct optim *one = model_optim(plain,
+                                    "adamw:lr=1e-3,beta1=0,beta2=0,eps=1e30,weight_decay=0.1,decay_all"),
+                 *other = model_optim(
+                     masked, "adamw:lr=1e-3,beta1=0,beta2=0,eps=1e30,weight_decay=0.1,decay_all+cautious");
+    model_steps(plain, one, 50);
+    model_steps(masked, other, 50);
+    for (int k = 0; k < MODEL_SIZE; k++)
+        assert_true(fabs((double)(plain->value[k] - masked->value[k])) <=
+                    1e-6 * fabs((double)plain->value[k]));
+    optim_free(one), optim_free(other);
+    free(plain), free(masked);
+}
+
 /* Sophia's look at the curvature, in each step here, is none of the mask's business. */
 static void a_sampled_gradient_does_not_stay(void **state)
 {
@@ -469,6 +487,7 @@ int main(void)
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
         cmocka_unit_test(accumulation_steps_once_for_several_gradients),
         cmocka_unit_test(what_cannot_be_wrapped_is_refused_with_the_reason),
+        cmocka_unit_test(what_is_left_out_of_a_step_is_not_its_decay),
         cmocka_unit_test(a_sampled_gradient_does_not_stay),
         cmocka_unit_test(evaluation_weights_come_and_go_bit_for_bit),
         cmocka_unit_test(without_averages_evaluation_is_of_the_values),
