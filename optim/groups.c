@@ -118,11 +118,38 @@ static struct optim_group *read_group(struct optim *optim, struct optim_level *l
     if (!group || descent_spec_read(part, what, algorithm->options, algorithm->option_count, group->hyper))
         return NULL;
     for (int i = 0; base && i < algorithm->option_count; i++)
-        if (!group->hyper[i].given)
+        if (!group->hyper[i].given) {
             group->hyper[i] = base[i];
+            group->hyper[i].given = false;
+        }
     if (check_group(group, what) || add_fallback(optim, group))
         return NULL;
     return group;
+}
+
+static bool matches(const struct optim_owned *owned, const char *pattern)
+{
+    return !pattern || fnmatch(pattern, owned->param->name, 0) == 0;
+}
+
+/* A learning rate that steps nothing: all go to the fallback, which has one of its own. */
+static enum descent_status check_rate(const struct optim *optim, const struct optim_group *group,
+                                      const char *pattern)
+{
+    int members = 0, taken = 0;
+    if (!group->fallback || !group->hyper[LR].given)
+        return DESCENT_OK;
+    for (int i = 0; i < optim->count; i++)
+        if (matches(&optim->owned[i], pattern)) {
+            members++;
+            taken += group->level->algorithm->takes(optim->owned[i].param);
+        }
+    if (members == 0 || taken > 0)
+        return DESCENT_OK;
+    const char *name = group->fallback->level->algorithm->name;
+    return descent_fail(DESCENT_BAD_ARGUMENT,
+                        "lr is without effect: %s hands all of these to %s, whose learning rate is %s_lr",
+                        group->level->algorithm->name, name, name);
 }
 
 /* Gives `group`, NULL for none, to the parameters that match, all with pattern NULL; returns how many. */
@@ -131,7 +158,7 @@ static int join(struct optim *optim, struct optim_group *group, const char *patt
     int joined = 0;
     for (int i = 0; i < optim->count; i++) {
         struct optim_owned *owned = &optim->owned[i];
-        if (pattern && fnmatch(pattern, owned->param->name, 0) != 0)
+        if (!matches(owned, pattern))
             continue;
         owned->group = group;
         if (group && group->fallback && !group->level->algorithm->takes(owned->param))
@@ -336,7 +363,7 @@ enum descent_status optim_group(struct optim *optim, const char *pattern, const 
     bool freeze = strcmp(overrides, "freeze") == 0;
     if (!status && !freeze) {
         group = read_overrides(optim, overrides);
-        status = group ? DESCENT_OK : DESCENT_BAD_ARGUMENT;
+        status = group ? check_rate(optim, group, pattern) : DESCENT_BAD_ARGUMENT;
     }
     if (status)
         return descent_fail_in(status, "parameter group '%s'", pattern);

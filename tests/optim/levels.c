@@ -140,6 +140,24 @@ static void what_an_algorithm_does_not_take_goes_to_its_fallback(void **state)
     free(m), free(sgd);
 }
 
+static void a_rate_that_steps_nothing_is_an_error(void **state)
+{
+    (void)state;
+    struct model *m = model_new();
+    struct optim *optim = optim_new_from(&matrices_only, "x:lr=0.5", m->params, MODEL_TENSORS);
+    assert_non_null(optim);
+    assert_int_equal(optim_group(optim, "*.bias", "lr=1e-4"), DESCENT_BAD_ARGUMENT);
+    assert_error_has("parameter group '*.bias': lr is without effect");
+    assert_error_has("sgd, whose learning rate is sgd_lr");
+    assert_int_equal(optim_group(optim, "*.bias", "sgd_lr=1e-4"), DESCENT_OK);
+    assert_int_equal(optim_group(optim, "conv1.*", "lr=1e-4"), DESCENT_OK);
+    assert_int_equal(optim_group(optim, "none.*", "lr=1e-4"), DESCENT_BAD_ARGUMENT);
+    assert_error_has("matches no parameter");
+    model_steps(m, optim, 1);
+    optim_free(optim);
+    free(m);
+}
+
 /* --- Wrappers. --- */
 
 /* The mean of four gradients, each in a call of its own, is one step. */
@@ -485,6 +503,7 @@ int main(void)
         cmocka_unit_test(layers_below_learn_slower),
         cmocka_unit_test(bad_groups_are_errors),
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
+        cmocka_unit_test(a_rate_that_steps_nothing_is_an_error),
         cmocka_unit_test(accumulation_steps_once_for_several_gradients),
         cmocka_unit_test(what_cannot_be_wrapped_is_refused_with_the_reason),
         cmocka_unit_test(what_is_left_out_of_a_step_is_not_its_decay),

@@ -187,13 +187,16 @@ static void group_with_the_same_values_changes_nothing(void **state)
 {
     (void)state;
     FOR_EACH_PAIR (wrapper, name) {
+        bool takes_biases = !optim_find(name)->fallback; /* or their rate is another */
         char spec[100];
         snprintf(spec, sizeof spec, "%s:lr=0.01,weight_decay=0.1+%s", name, wrapper->name);
         struct bowl whole, split;
         bowl_start(&whole);
         bowl_start(&split);
         struct optim *one = bowl_optim(&whole, spec), *two = bowl_optim(&split, spec);
-        assert_int_equal(optim_group(two, "bias", "lr=0.01,weight_decay=0.1"), DESCENT_OK);
+        assert_int_equal(
+            optim_group(two, "bias", takes_biases ? "lr=0.01,weight_decay=0.1" : "weight_decay=0.1"),
+            DESCENT_OK);
         bowl_steps(&whole, one, 0, 7);
         bowl_steps(&split, two, 0, 7);
         assert_same_end(spec, &whole, one, &split, two);
