@@ -499,6 +499,7 @@ static enum descent_status look_at_gradients(struct optim *optim, bool stepped)
     }
     FOR_EACH_LEVEL (level, optim->base)
         level->run.step -= stepped;
+    optim->not_finite = true;
     return fail_not_finite(optim);
 }
 
@@ -563,10 +564,11 @@ enum descent_status optim_step(struct optim *optim)
         status = status ? status : check_objective(optim, level);
     if (status)
         return status;
+    optim->not_finite = false;
     status = optim->wrapper ? step_wrapper(optim->wrapper) : step_algorithms(optim);
     if (optim->wrapper)
         count_versions(optim);
-    if (status == DESCENT_DIVERGED && optim->skips) {
+    if (status && optim->not_finite && optim->skips) {
         optim->skipped++;
         return DESCENT_OK;
     }

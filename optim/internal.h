@@ -78,6 +78,7 @@ struct optim {
     double max_norm, gradient_norm, update_norm;
     int64_t total_steps, steps_per_epoch, skipped;
     bool measure, skips, single_pass, evaluating;
+    bool not_finite; /* that is why this step failed: of the gradients, before anything changed */
 };
 
 /* The level after `level` of the same kind: for (level = first; level; level = level->next). */

@@ -495,6 +495,32 @@ static void skipped_steps_change_nothing_and_are_counted(void **state)
     }
 }
 
+static enum descent_status diverge(struct optim_run *run)
+{
+    run->tensor[0]->param->value[0]++;
+    return descent_fail(DESCENT_DIVERGED, "a matrix that cannot be decomposed");
+}
+
+static void a_rule_that_fails_is_not_a_step_that_is_skipped(void **state)
+{
+    (void)state;
+    struct optim_algorithm failing = matrices_only;
+    failing.fallback = NULL, failing.takes = NULL, failing.step = diverge;
+    struct model *m = model_new();
+    struct optim *optim = optim_new_from(&failing, "x", m->params, MODEL_TENSORS);
+    assert_non_null(optim);
+    optim_skip_not_finite(optim, true);
+    model_gradient(m, 0);
+    m->grad[100] = (descent_real)NAN;
+    assert_int_equal(optim_step(optim), DESCENT_OK);
+    model_gradient(m, 0);
+    assert_int_equal(optim_step(optim), DESCENT_DIVERGED);
+    assert_error_has("cannot be decomposed");
+    assert_int_equal(optim_skipped(optim), 1);
+    optim_free(optim);
+    free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +540,7 @@ int main(void)
         cmocka_unit_test(the_shortest_runs_have_an_average),
         cmocka_unit_test(what_comes_late_begins_like_the_others),
         cmocka_unit_test(what_comes_late_is_saved_and_restored),
+        cmocka_unit_test(a_rule_that_fails_is_not_a_step_that_is_skipped),
         cmocka_unit_test(skipped_steps_change_nothing_and_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
