@@ -103,7 +103,8 @@ static enum descent_status step(struct optim_run *run)
         bool wolfe = hyper[SEARCH].number == STRONG_WOLFE;
         status = wolfe ? line_strong_wolfe(&line, t, &found) : line_backtrack(&line, t, factor, &found);
         /* After a search in vain the next one begins where it ended. */
-        own->last[LENGTH] = found.t > 0 ? found.t : t * pow(factor, line.evaluations);
+        if (!status)
+            own->last[LENGTH] = found.t > 0 ? found.t : t * pow(factor, line.evaluations);
     }
     return whole_end(w, status);
 }
@@ -180,8 +181,10 @@ static enum descent_status cg_step(struct optim_run *run)
     if (t > 0 && slope < 0) {
         struct line line = line_of(own, loss, slope, hyper[CG_DECREASE].number, hyper[CG_CURVATURE].number);
         status = line_strong_wolfe(&line, t, &found);
-        own->last[LENGTH] = found.t;
-        own->last[SLOPE] = slope;
+        if (!status) {
+            own->last[LENGTH] = found.t;
+            own->last[SLOPE] = slope;
+        }
     }
     return whole_end(w, status);
 }
