@@ -394,6 +394,36 @@ static void state_of_another_run_is_refused(void **state)
     free(straight);
 }
 
+static enum descent_status unreachable(void *context, double *loss)
+{
+    (void)context;
+    *loss = 0;
+    return descent_fail(DESCENT_NOT_FOUND, "no loss today");
+}
+
+static void a_search_that_fails_leaves_no_length_behind(void **state)
+{
+    (void)state;
+    static const char *const specs[] = {"line_search", "line_search:search=strong_wolfe",
+                                        "conjugate_gradient"};
+    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
+        struct model *m = model_new();
+        struct optim *optim = model_optim(m, specs[i]);
+        struct descent_tensor last = optim_state_get(optim, 1);
+        double before[2], after[2];
+        assert_non_null(strstr(last.name, ".last"));
+        assert_int_equal(last.bytes, sizeof before);
+        memcpy(before, last.data, sizeof before);
+        m->objective.evaluate = unreachable;
+        model_gradient(m, 0);
+        assert_int_equal(optim_step(optim), DESCENT_NOT_FOUND);
+        memcpy(after, last.data, sizeof after);
+        assert_memory_equal(before, after, sizeof before);
+        optim_free(optim);
+        free(m);
+    }
+}
+
 /* An algorithm of a user's own: gradient descent on the gradient of a second evaluation; it counts its
  * calls for the whole model. */
 static const struct descent_option own_options[] = {OPTIM_LR("1", 0, 0)};
@@ -486,6 +516,7 @@ int main(void)
         cmocka_unit_test(bad_group_is_an_error_and_changes_nothing),
         cmocka_unit_test(set_lr_applies_to_all_groups_under_the_schedule),
         cmocka_unit_test(state_of_another_run_is_refused),
+        cmocka_unit_test(a_search_that_fails_leaves_no_length_behind),
         cmocka_unit_test(missing_capability_is_named_and_a_served_one_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
