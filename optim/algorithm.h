@@ -60,9 +60,11 @@ enum { OPTIM_CONSTANTS = 12, OPTIM_SUMS = 4 };
 /* A parameter as an algorithm sees it. `hyper` are its group's hyperparameters, in the order of the
  * algorithm's options. The scalars are set by the driver before each step; a wrapper's are those of
  * gradients as they stand. */
+struct optim_group;
 struct optim_tensor {
-    struct descent_param *param; /* with a gradient; the driver counts its version */
-    int index;                   /* its place among the optimizer's params */
+    struct descent_param *param;     /* with a gradient; the driver counts its version */
+    int index;                       /* its place among the optimizer's params */
+    const struct optim_group *group; /* the driver's */
     const struct descent_value *hyper;
     descent_real *slot[OPTIM_SLOTS]; /* element-wise state, of param->size; NULL where not declared */
 

@@ -433,6 +433,13 @@ static void set_live(const struct optim *optim, const struct optim_group *group)
             optim_schedule_momentum(optim->schedule, group->hyper[level->momentum].number, level->run.step);
 }
 
+static double scheduled_rate(const struct optim *optim, const struct optim_tensor *t, int64_t step)
+{
+    double lr = t->hyper[LR].number;
+    bool keeps = t->group->own_rate && optim_schedule_sweeps(optim->schedule);
+    return keeps ? lr : optim_schedule_rate(optim->schedule, lr, step);
+}
+
 static void set_scalars(const struct optim *optim, const struct optim_level *level)
 {
     enum optim_decay how = level->algorithm->decay;
@@ -440,7 +447,7 @@ static void set_scalars(const struct optim *optim, const struct optim_level *lev
     for (int i = 0; i < level->run.count; i++) {
         struct optim_tensor *t = level->run.tensor[i];
         double decay = weight_decay(level, t);
-        t->lr = t->lr_scale * optim_schedule_rate(optim->schedule, t->hyper[LR].number, level->run.step);
+        t->lr = t->lr_scale * scheduled_rate(optim, t, level->run.step);
         t->grad_scale = clip;
         t->l2 = how == OPTIM_COUPLED ? decay : 0;
         t->shrink = how == OPTIM_DECOUPLED ? t->lr * decay : 0;

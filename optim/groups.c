@@ -101,7 +101,7 @@ static enum descent_status add_fallback(struct optim *optim, struct optim_group 
         if (own >= 0)
             fallback->hyper[i] = group->hyper[own];
     }
-    fallback->is_fallback = true;
+    fallback->is_fallback = fallback->own_rate = true;
     group->fallback = fallback;
     return check_group(fallback, other->name);
 }
@@ -190,6 +190,7 @@ static void arrange(struct optim *optim)
         struct optim_level *own = owned->group->level;
         struct optim_tensor tensor = {.param = owned->param,
                                       .index = owned->index,
+                                      .group = owned->group,
                                       .hyper = owned->group->live,
                                       .lr_scale = owned->lr_scale};
         own->tensor[own->count] = tensor;
@@ -353,6 +354,8 @@ static struct optim_group *read_overrides(struct optim *optim, const char *overr
         group = level ? read_group(optim, level, &spec.part[0], NULL) : NULL;
     }
     descent_spec_free(&spec);
+    if (group)
+        group->own_rate = other || group->hyper[LR].given;
     return group;
 }
 

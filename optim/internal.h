@@ -22,6 +22,7 @@ struct optim_group {
         *live; /* with this step's momentum; what the tensors see. lr is not scheduled here */
     struct optim_group *fallback; /* for tensors that the level's algorithm does not take; or NULL */
     bool is_fallback;
+    bool own_rate;            /* lr is not that of the parameters in no group */
     struct optim_group *next; /* of all, newest first */
 };
 

@@ -235,6 +235,8 @@ struct optim_schedule_kind {
     int64_t (*delay)(
         const struct descent_value *values); /* wrap: steps that what it wraps waits; or NULL */
     enum descent_status (*check)(const struct optim_schedule_at *at); /* options all together; or NULL */
+    bool sweeps; /* its rates are none of the optimizer's: what has a learning rate of its own - a group
+                    that gives one, or names an algorithm; a fallback - keeps that, unscheduled */
 };
 
 const struct optim_schedule_kind *const *optim_schedule_kinds(int *count);

@@ -32,6 +32,7 @@ struct optim_schedule {
     struct part part[DESCENT_SPEC_PARTS];
     const struct part *follower; /* the part that reports go to, or NULL */
     double *memory;              /* its own; belongs to the caller */
+    bool sweeps;
 };
 
 #define X(name) extern const struct optim_schedule_kind optim_schedule_##name;
@@ -143,6 +144,7 @@ static enum descent_status place(struct optim_schedule *schedule, int i, int cou
     if (part->kind->role == OPTIM_SCHEDULE_JOIN)
         return begin_stretch(schedule, i, part);
     stretch->last = i;
+    schedule->sweeps |= part->kind->sweeps;
     if (part->kind->report && schedule->follower)
         return descent_fail(DESCENT_BAD_ARGUMENT, "schedule %s: only one part can follow reports", name);
     if (part->kind->report)
@@ -265,6 +267,11 @@ double optim_schedule_rate(const struct optim_schedule *schedule, double base, i
 double optim_schedule_momentum(const struct optim_schedule *schedule, double base, int64_t step)
 {
     return evaluate(schedule, momentum_of, base, step);
+}
+
+bool optim_schedule_sweeps(const struct optim_schedule *schedule)
+{
+    return schedule && schedule->sweeps;
 }
 
 bool optim_schedule_follows(const struct optim_schedule *schedule)

@@ -69,6 +69,9 @@ struct optim_schedule;
 struct optim_schedule *optim_schedule_new(const char *spec, int64_t total_steps, int64_t steps_per_epoch);
 void optim_schedule_free(struct optim_schedule *schedule);
 
+/* Whether a part of it does; a NULL schedule does not. */
+bool optim_schedule_sweeps(const struct optim_schedule *schedule);
+
 /* Whether it follows reports. Then, before anything else is asked of it, it wants OPTIM_SCHEDULE_MEMORY
  * numbers, 0 at first, that stay the caller's, to be saved and restored. */
 bool optim_schedule_follows(const struct optim_schedule *schedule);

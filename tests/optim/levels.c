@@ -158,6 +158,38 @@ static void a_rate_that_steps_nothing_is_an_error(void **state)
     free(m);
 }
 
+/* As they would in a training with the rate that it finds. */
+static void a_range_test_leaves_rates_of_their_own_alone(void **state)
+{
+    (void)state;
+    struct model *m = model_new(), *swept = model_new(), *kept = model_new(), *halved = model_new();
+    struct optim *all[] = {optim_new_from(&matrices_only, "x:lr=9", m->params, MODEL_TENSORS),
+                           model_optim(swept, "sgd:lr=9"), model_optim(kept, "sgd:lr=0.25"),
+                           model_optim(halved, "sgd:lr=9")};
+    assert_int_equal(optim_group(all[0], "dense.*", "sgd:lr=0.5"), DESCENT_OK);
+    assert_int_equal(optim_group(all[1], "dense.*", "weight_decay=0"), DESCENT_OK);
+    assert_int_equal(optim_group(all[3], "dense.*", "lr=0.5"), DESCENT_OK);
+    assert_int_equal(optim_group(all[3], "conv1.*", "sgd"), DESCENT_OK);
+    struct model *models[] = {m, swept, kept, halved};
+    for (int i = 0; i < 4; i++) {
+        if (i != 2)
+            assert_int_equal(optim_schedule(all[i], "range_test:low=1,high=100", 3, 1), DESCENT_OK);
+        for (int k = 0; k < MODEL_SIZE; k++)
+            models[i]->grad[k] = 1;
+        assert_int_equal(optim_step(all[i]), DESCENT_OK);
+    }
+    struct model *start = model_new();
+    assert_true(m->value[7] == start->value[7] - 1); /* its own step, at the swept rate */
+    assert_tensor_same(m, kept, 1);                  /* the fallback's */
+    assert_tensor_same(m, halved, 2);                /* a group with another algorithm */
+    assert_tensor_same(m, kept, 3);                  /* the fallback's */
+    assert_true(swept->params[2].value[0] == start->params[2].value[0] - 1); /* a group without a rate */
+    assert_true(fabs((double)(halved->value[0] - start->value[0]) + 1e-3) < 1e-6); /* sgd's default */
+    for (int i = 0; i < 4; i++)
+        optim_free(all[i]), free(models[i]);
+    free(start);
+}
+
 /* --- Wrappers. --- */
 
 /* The mean of four gradients, each in a call of its own, is one step. */
@@ -530,6 +562,7 @@ int main(void)
         cmocka_unit_test(bad_groups_are_errors),
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
         cmocka_unit_test(a_rate_that_steps_nothing_is_an_error),
+        cmocka_unit_test(a_range_test_leaves_rates_of_their_own_alone),
         cmocka_unit_test(accumulation_steps_once_for_several_gradients),
         cmocka_unit_test(what_cannot_be_wrapped_is_refused_with_the_reason),
         cmocka_unit_test(what_is_left_out_of_a_step_is_not_its_decay),
