@@ -220,7 +220,17 @@ enum optim_schedule_role { OPTIM_SCHEDULE, OPTIM_SCHEDULE_WRAP, OPTIM_SCHEDULE_J
 
 enum { OPTIM_SCHEDULE_MEMORY = 5 };
 
-struct optim_schedule_at;
+/* What a part of a schedule is asked: the learning rate (or momentum) that follows `step` completed steps
+ * of `total`, where that of the optimizer, or of the part before it, is `base`. `values` are the part's
+ * options, durations in steps; of one whose open minimum is 0, at least 1. */
+struct optim_schedule_at {
+    const struct descent_value *values;
+    const double *memory; /* of a part with `report` */
+    double base;
+    int64_t step, total; /* step is not negative, may be beyond total; total may be 0 or less after a long
+                            warm-up */
+};
+
 struct optim_schedule_kind {
     const char *name;    /* "cosine" */
     const char *summary; /* "half a cosine from lr down to min at the end of the run" */
@@ -240,6 +250,21 @@ struct optim_schedule_kind {
 };
 
 const struct optim_schedule_kind *const *optim_schedule_kinds(int *count);
+
+/* Adds a part of a schedule, not a join, which must outlive its use; while no other thread looks for one.
+ * A function of one's own - PyTorch's LambdaLR - is `rate` alone, and composes like any other:
+ *
+ *     static double rate(const struct optim_schedule_at *at)
+ *     {
+ *         return at->base / (1 + at->step / 1000);
+ *     }
+ *     static const struct optim_schedule_kind mine = {.name = "mine", .summary = "...", .rate = rate};
+ *     ...
+ *     optim_schedule_register(&mine);
+ *     optim_schedule(optim, "mine+warmup:5%", total, per_epoch);
+ *
+ * DESCENT_BAD_ARGUMENT names what is missing or wrong in it, DESCENT_EXISTS a name that is taken. */
+enum descent_status optim_schedule_register(const struct optim_schedule_kind *kind);
 
 /* --- More than a gradient. --- */
 

@@ -39,29 +39,62 @@ struct optim_schedule {
 OPTIM_SCHEDULE_LIST(X)
 #undef X
 
-static const struct optim_schedule_kind *const kinds[] = {
+#define X(name) +1
+enum { BUILT_IN = 0 OPTIM_SCHEDULE_LIST(X), MOST = BUILT_IN + 32 };
+#undef X
+
+/* The built-in ones, and those registered after them. */
+static const struct optim_schedule_kind *kinds[MOST] = {
 #define X(name) &optim_schedule_##name,
     OPTIM_SCHEDULE_LIST(X)
 #undef X
 };
-enum { KINDS = sizeof kinds / sizeof *kinds };
+static int kind_count = BUILT_IN;
 
 const struct optim_schedule_kind *const *optim_schedule_kinds(int *count)
 {
-    *count = KINDS;
+    *count = kind_count;
     return kinds;
+}
+
+static const struct optim_schedule_kind *look_up(const char *name)
+{
+    for (int i = 0; i < kind_count; i++)
+        if (strcmp(kinds[i]->name, name) == 0)
+            return kinds[i];
+    return NULL;
 }
 
 static const struct optim_schedule_kind *find(const char *name)
 {
-    const char *names[KINDS];
-    for (int i = 0; i < KINDS; i++) {
-        if (strcmp(kinds[i]->name, name) == 0)
-            return kinds[i];
+    const struct optim_schedule_kind *found = look_up(name);
+    const char *names[MOST];
+    for (int i = 0; i < kind_count; i++)
         names[i] = kinds[i]->name;
-    }
-    descent_fail_unknown("schedule", name, names, KINDS);
-    return NULL;
+    if (!found)
+        descent_fail_unknown("schedule", name, names, kind_count);
+    return found;
+}
+
+enum descent_status optim_schedule_register(const struct optim_schedule_kind *kind)
+{
+    char what[300];
+    if (!kind->name)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "a schedule without a name");
+    if (look_up(kind->name))
+        return descent_fail(DESCENT_EXISTS, "schedule %s is there already", kind->name);
+    if (!kind->summary || !kind->rate)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "schedule %s has no %s", kind->name,
+                            kind->summary ? "function .rate" : ".summary");
+    if (kind->role == OPTIM_SCHEDULE_JOIN || kind->option_count > OPTIONS || kind_count == MOST)
+        return descent_fail(DESCENT_BAD_ARGUMENT,
+                            "schedule %s: expected no join, at most %d options and %d schedules in all",
+                            kind->name, OPTIONS, MOST);
+    snprintf(what, sizeof what, "schedule %s", kind->name);
+    enum descent_status status = descent_options_check(what, kind->options, kind->option_count);
+    if (!status)
+        kinds[kind_count++] = kind;
+    return status;
 }
 
 double optim_schedule_unit(enum descent_unit unit, int64_t total, int64_t per_epoch)

@@ -1,23 +1,13 @@
 /* Learning-rate schedules: pure functions of the number of completed steps (and, of those that follow
  * reports, of what they remember), in double. How to write one: a file under schedules/ with a `const
- * struct optim_schedule_kind optim_schedule_NAME` and its name in meson.build. */
+ * struct optim_schedule_kind optim_schedule_NAME` and its name in meson.build; or, in a program of one's
+ * own, optim_schedule_register. */
 #ifndef DESCENT_OPTIM_SCHEDULE_H
 #define DESCENT_OPTIM_SCHEDULE_H
 
 #include "optim/optim.h"
 
 #include <math.h>
-
-/* What a part of a schedule is asked: the learning rate (or momentum) that follows `step` completed steps
- * of `total`, where that of the optimizer, or of the part before it, is `base`. `values` are the part's
- * options, durations in steps; of one whose open minimum is 0, at least 1. */
-struct optim_schedule_at {
-    const struct descent_value *values;
-    const double *memory; /* of a part with `report` */
-    double base;
-    int64_t step, total; /* step is not negative, may be beyond total; total may be 0 or less after a long
-                            warm-up */
-};
 
 /* Rows of options. Of a length that is not given, the schedule has all that there is. */
 #define OPTIM_LENGTH(help_)                                                                                \

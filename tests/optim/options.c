@@ -295,6 +295,40 @@ static void what_is_registered_works_like_what_is_built_in(void **state)
     optim_free(optim);
 }
 
+static double by_thirds(const struct optim_schedule_at *at)
+{
+    return at->base * pow(at->values[0].number, (double)(3 * at->step / at->total));
+}
+
+/* Last, likewise. */
+static void a_schedule_of_ones_own_works_like_what_is_built_in(void **state)
+{
+    (void)state;
+    static const struct descent_option options[] = {OPTIM_BETWEEN("factor", "0.5", 0, 1, "of each third")};
+    static const struct optim_schedule_kind thirds = {
+        .name = "thirds", .summary = "by thirds", .options = options, .option_count = 1, .rate = by_thirds};
+    struct optim_schedule_kind flawed = {.name = "flawed"};
+    struct optim *optim = model_optim(model, "sgd:lr=1");
+    assert_int_equal(optim_schedule(optim, "thirds", 30, 1), DESCENT_BAD_ARGUMENT);
+    assert_int_equal(optim_schedule_register(&thirds), DESCENT_OK);
+    assert_int_equal(optim_schedule_register(&thirds), DESCENT_EXISTS);
+    assert_true(rate("thirds", 30, 1, 9) == 1 && rate("thirds", 30, 1, 10) == 0.5);
+    assert_true(rate("thirds:0.1+warmup:10", 40, 1, 4) == 0.5 &&
+                rate("thirds:0.1+warmup:10", 40, 1, 20) == 0.1);
+    assert_int_equal(optim_schedule(optim, "thirds:2", 30, 1), DESCENT_BAD_ARGUMENT);
+    assert_error_has("factor=2 for schedule thirds is out of range");
+    assert_int_equal(optim_schedule(optim, "third", 30, 1), DESCENT_BAD_ARGUMENT);
+    assert_error_has("did you mean 'thirds'");
+    assert_int_equal(optim_schedule_register(&flawed), DESCENT_BAD_ARGUMENT);
+    assert_error_has("schedule flawed has no .summary");
+    flawed.summary = "flawed";
+    assert_int_equal(optim_schedule_register(&flawed), DESCENT_BAD_ARGUMENT);
+    assert_error_has("schedule flawed has no function .rate");
+    flawed.rate = by_thirds, flawed.role = OPTIM_SCHEDULE_JOIN;
+    assert_int_equal(optim_schedule_register(&flawed), DESCENT_BAD_ARGUMENT);
+    optim_free(optim);
+}
+
 static void a_flawed_algorithm_is_not_registered(void **state)
 {
     (void)state;
@@ -354,6 +388,7 @@ int main(void)
         cmocka_unit_test(durations_are_steps_epochs_or_shares),
         cmocka_unit_test(a_flawed_algorithm_is_not_registered),
         cmocka_unit_test(what_is_registered_works_like_what_is_built_in),
+        cmocka_unit_test(a_schedule_of_ones_own_works_like_what_is_built_in),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
