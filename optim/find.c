@@ -97,6 +97,8 @@ static const char *find_flaw(const struct optim_algorithm *algorithm)
         return "function .step";
     if (!algorithm->wraps && (algorithm->option_count < 1 || !algorithm->options))
         return "table of hyperparameters: set .options, the first of them lr, and .option_count";
+    if (algorithm->outermost && (algorithm->option_count < 1 || !(algorithm->options[0].min >= 1)))
+        return "first option of at least 1, which says how many calls make a step";
     if (algorithm->fallback && !algorithm->takes)
         return "function .takes beside its .fallback";
     return algorithm->answers < OPTIM_DIFFICULTIES ? NULL : "difficulty that it .answers";

@@ -338,8 +338,8 @@ static void a_flawed_algorithm_is_not_registered(void **state)
     static const struct descent_option bad_default[] = {OPTIM_LR("one", 0, 0)};
     static const struct descent_option beyond[] = {OPTIM_LR("1", -1, 1)}, from_0[] = {OPTIM_LR("1", 0, 1)};
     const struct optim_algorithm *adam = optim_find("adam");
-    struct optim_algorithm flawed[12];
-    for (int i = 0; i < 12; i++) {
+    struct optim_algorithm flawed[14];
+    for (int i = 0; i < 14; i++) {
         flawed[i] = *adam;
         flawed[i].name = "flawed";
     }
@@ -355,6 +355,12 @@ static void a_flawed_algorithm_is_not_registered(void **state)
     flawed[9].answers = OPTIM_DIFFICULTIES;
     flawed[10].options = beyond, flawed[10].option_count = 1;
     flawed[11].options = from_0, flawed[11].option_count = 1;
+    for (int i = 12; i < 14; i++) {
+        flawed[i] = *optim_find_wrapper("accumulate");
+        flawed[i].name = "flawed";
+    }
+    flawed[12].options = NULL, flawed[12].option_count = 0;
+    flawed[13].options = no_lr;
     static const char *const messages[] = {
         "optimizer flawed has no .summary",
         "has no function .step",
@@ -368,8 +374,10 @@ static void a_flawed_algorithm_is_not_registered(void **state)
         "has no difficulty",
         "option 1 (lr) has a search range that is none of its type and limits",
         "option 1 (lr) has a search range that no logarithm can hold",
+        "has no first option of at least 1",
+        "has no first option of at least 1",
     };
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 14; i++) {
         assert_int_equal(optim_register(&flawed[i]), DESCENT_BAD_ARGUMENT);
         assert_error_has(messages[i]);
     }
