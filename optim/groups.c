@@ -382,7 +382,7 @@ static bool same_layer(const char *a, const char *b)
 {
     const char *dot = strrchr(a, '.');
     size_t length = dot ? (size_t)(dot - a) : strlen(a);
-    return strncmp(a, b, length) == 0 && strrchr(b, '.') == (dot ? b + length : NULL);
+    return strncmp(a, b, length) == 0 && (dot ? strrchr(b, '.') == b + length : b[length] == 0);
 }
 
 enum descent_status optim_layer_decay(struct optim *optim, double factor)

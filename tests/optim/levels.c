@@ -76,6 +76,23 @@ static void layers_below_learn_slower(void **state)
     free(m), free(slow);
 }
 
+static void names_without_a_dot_are_layers(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"w", "w2", "w.x", "w2.x"};
+    descent_real value[4] = {0}, grad[4] = {1, 1, 1, 1};
+    struct descent_param params[4];
+    for (int i = 0; i < 4; i++)
+        params[i] = (struct descent_param){
+            .name = names[i], .rank = 1, .shape = {1}, .size = 1, .value = &value[i], .grad = &grad[i]};
+    struct optim *optim = optim_new("sgd:lr=1", params, 4);
+    assert_int_equal(optim_layer_decay(optim, 0.5), DESCENT_OK);
+    assert_int_equal(optim_step(optim), DESCENT_OK);
+    for (int i = 0; i < 4; i++)
+        assert_true(value[i] == -(descent_real)pow(0.5, 3 - i));
+    optim_free(optim);
+}
+
 static void bad_groups_are_errors(void **state)
 {
     (void)state;
@@ -559,6 +576,7 @@ int main(void)
         cmocka_unit_test(group_with_another_algorithm_is_stepped_by_it),
         cmocka_unit_test(frozen_group_stays_and_has_no_state),
         cmocka_unit_test(layers_below_learn_slower),
+        cmocka_unit_test(names_without_a_dot_are_layers),
         cmocka_unit_test(bad_groups_are_errors),
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
         cmocka_unit_test(a_rate_that_steps_nothing_is_an_error),
