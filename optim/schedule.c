@@ -327,7 +327,7 @@ void optim_schedule_report(const struct optim_schedule *schedule, double value)
 
 int64_t optim_schedule_length(const struct optim_schedule_at *at, int option)
 {
-    return at->values[option].given ? (int64_t)at->values[option].number : at->total;
+    return at->values[option].given ? (int64_t)at->values[option].number : at->total > 1 ? at->total : 1;
 }
 
 double optim_schedule_progress(const struct optim_schedule_at *at, int64_t length)

@@ -41,7 +41,8 @@
               .open_max = true,                                                                            \
               .help = "momentum where lr is lowest"}
 
-/* The steps of an OPTIM_LENGTH. */
+/* The steps of an OPTIM_LENGTH; at least 1 of all that there is, so that what a warm-up leads to is there.
+ */
 int64_t optim_schedule_length(const struct optim_schedule_at *at, int option);
 
 /* step / length, from 0 to 1 and then 1. */

@@ -51,6 +51,8 @@ static double course(const struct optim_schedule_at *at, double low, double high
     double last = at->total > 1 ? (double)at->total - 1 : 0, step = fmin((double)at->step, last);
     double top = at->values[RISE].number * (last + 1) - 1, from = 0, to = top;
     double a = low, b = high;
+    if (at->total <= 0) /* all that a warm-up leaves: where it leads to */
+        return low;
     bool three_phase = at->values[THREE_PHASE].number != 0;
     if (step > top) {
         from = top;

@@ -352,6 +352,19 @@ static void product_multiplies_at_the_same_step(void **state)
     optim_schedule_free(schedule);
 }
 
+/* A warm-up as long as the run leads to where the schedule would have begun. */
+static void a_warmup_of_the_whole_run_ends_where_the_schedule_begins(void **state)
+{
+    (void)state;
+    assert_true(rate("constant:0.5+warmup:100%", 100, 99) == 0.5);
+    assert_true(rate("constant:0.5+warmup:100%", 100, 49) == 0.25);
+    assert_true(rate("linear:start=0.5+warmup:100%", 100, 99) == 0.5);
+    assert_true(rate("one_cycle+warmup:100%", 100, 99) == 1.0 / 25);
+    struct optim_schedule *schedule = must_make("one_cycle+warmup:100%", 100, 1);
+    assert_true(optim_schedule_momentum(schedule, 0.5, 99) == 0.95);
+    optim_schedule_free(schedule);
+}
+
 static struct optim *on_a_plateau(struct descent_param *param)
 {
     struct optim *optim = optim_new("sgd:lr=1", param, 1);
@@ -452,6 +465,7 @@ int main(void)
         cmocka_unit_test(simpler_schedules_are_special_cases),
         cmocka_unit_test(sequence_counts_from_0_in_each_of_its_schedules),
         cmocka_unit_test(product_multiplies_at_the_same_step),
+        cmocka_unit_test(a_warmup_of_the_whole_run_ends_where_the_schedule_begins),
         cmocka_unit_test(what_a_plateau_remembers_is_saved_and_restored),
         cmocka_unit_test(bad_option_is_named),
     };
