@@ -25,9 +25,10 @@ static bool centered(const struct optim_tensor *t)
     return t->hyper[CENTERED].number != 0;
 }
 
+/* By what `init` made: a schedule may take the momentum to 0. */
 static bool has_momentum(const struct optim_tensor *t)
 {
-    return t->hyper[MOMENTUM].number > 0;
+    return t->slot[centered(t) ? 2 : 1];
 }
 
 /* Slots: v, then the mean if centered, then the momentum. */
@@ -40,7 +41,7 @@ static enum descent_status init(struct optim_run *run)
         status = optim_slot(run, t, slot++, "v");
         if (!status && centered(t))
             status = optim_slot(run, t, slot++, "mean");
-        if (!status && has_momentum(t))
+        if (!status && t->hyper[MOMENTUM].number > 0)
             status = optim_slot(run, t, slot, "b");
     }
     return status;

@@ -207,6 +207,23 @@ static void a_range_test_leaves_rates_of_their_own_alone(void **state)
     free(start);
 }
 
+/* b is kept up in the steps in which a schedule takes momentum to 0. */
+static void momentum_that_a_schedule_takes_to_0_comes_back(void **state)
+{
+    (void)state;
+    struct model *a = model_new(), *b = model_new();
+    struct optim *none = model_optim(a, "rmsprop:lr=0.01,momentum=0.5"),
+                 *tiny = model_optim(b, "rmsprop:lr=0.01,momentum=0.5");
+    assert_int_equal(optim_schedule(none, "cyclic:2,momentum_min=0,momentum_max=0.9", 8, 1), DESCENT_OK);
+    assert_int_equal(optim_schedule(tiny, "cyclic:2,momentum_min=1e-9,momentum_max=0.9", 8, 1), DESCENT_OK);
+    model_steps(a, none, 8);
+    model_steps(b, tiny, 8);
+    for (int k = 0; k < MODEL_SIZE; k++)
+        assert_true(fabs((double)(a->value[k] - b->value[k])) <= 1e-6);
+    optim_free(none), optim_free(tiny);
+    free(a), free(b);
+}
+
 /* --- Wrappers. --- */
 
 /* The mean of four gradients, each in a call of its own, is one step. */
@@ -581,6 +598,7 @@ int main(void)
         cmocka_unit_test(what_an_algorithm_does_not_take_goes_to_its_fallback),
         cmocka_unit_test(a_rate_that_steps_nothing_is_an_error),
         cmocka_unit_test(a_range_test_leaves_rates_of_their_own_alone),
+        cmocka_unit_test(momentum_that_a_schedule_takes_to_0_comes_back),
         cmocka_unit_test(accumulation_steps_once_for_several_gradients),
         cmocka_unit_test(what_cannot_be_wrapped_is_refused_with_the_reason),
         cmocka_unit_test(what_is_left_out_of_a_step_is_not_its_decay),
