@@ -14,8 +14,8 @@
 
 #define MATRIX_COUNT(name_, initial_, min_, help_)                                                         \
     {                                                                                                      \
-        .name = (name_), .type = DESCENT_OPTION_INTEGER, .initial = (initial_), .min = (min_),             \
-        .max = INFINITY, .help = (help_)                                                                   \
+        .name = (name_), .type = DESCENT_OPTION_INTEGER, .initial = (initial_), .min = (min_), .max = 1e6, \
+        .help = (help_)                                                                                    \
     }
 
 /* The length of an axis up to which it has a matrix, at most what base/linalg.h decomposes. */
