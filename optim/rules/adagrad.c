@@ -19,7 +19,7 @@ static const struct descent_option adagrad_options[] = {
     [LR] = OPTIM_LR("1e-2", 3e-4, 0.3),
     [LR_DECAY] = OPTIM_POSITIVE("lr_decay", "0", false, 0, 0, "lr falls as 1 / (1 + lr_decay (t - 1))"),
     [INITIAL] = OPTIM_POSITIVE("initial", "0", false, 0, 0, "what the sum of squares begins with"),
-    [EPS] = OPTIM_EPS("1e-10"),
+    [EPS] = OPTIM_POSITIVE("eps", "1e-10", false, 0, 0, "added to the denominator, outside the root"),
     [EPS_ROOT] = OPTIM_POSITIVE("eps_root", "0", false, 0, 0, "added inside the root"),
     [ADAGRAD_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
     [ADAGRAD_DECAY_ALL] = OPTIM_DECAY_ALL,
@@ -32,6 +32,14 @@ static const struct descent_option adadelta_options[] = {
     [ADADELTA_DECAY] = OPTIM_WEIGHT_DECAY("0", 0, 0),
     [ADADELTA_DECAY_ALL] = OPTIM_DECAY_ALL,
 };
+
+static enum descent_status adagrad_check(const struct descent_value *hyper)
+{
+    if (hyper[EPS].number + hyper[INITIAL].number + hyper[EPS_ROOT].number > 0)
+        return DESCENT_OK;
+    return descent_fail(DESCENT_BAD_ARGUMENT,
+                        "eps=0 needs initial or eps_root above 0: a gradient may be 0");
+}
 
 enum { INSIDE, OUTSIDE };
 
@@ -96,11 +104,12 @@ const struct optim_algorithm OPTIM_ALGORITHM(adagrad) = {
     .formula = "g <- g + weight_decay x\n"
                "S <- S + g^2, S being initial at first\n"
                "x <- x - lr/(1 + lr_decay (t - 1)) g / (sqrt(S + eps_root) + eps)\n"
-               "PyTorch's form; optax has initial=0.1, eps_root=1e-7 and no eps.\n",
+               "PyTorch's form; optax has initial=0.1, eps_root=1e-7 and eps=0.\n",
     .options = adagrad_options,
     .option_count = ADAGRAD_HYPERPARAMETERS,
     .decay = OPTIM_COUPLED,
     .slots = {"sum"},
+    .check = adagrad_check,
     .step = adagrad_step,
     .single_pass = true,
 };

@@ -31,7 +31,7 @@ static const struct rule rules[] = {
     {.name = "qhm", .spec = "qhm:lr={lr},beta={be},nu={nu},weight_decay={wd}"},
     {.name = "aggmo", .spec = "aggmo:lr={lr},betas={bs},weight_decay={wd}"},
     {.name = "adagrad", .spec = "adagrad:lr={lr},lr_decay={ld},initial={s0},eps={eps},weight_decay={wd}"},
-    {.name = "adagrad_optax", .spec = "adagrad:lr={lr},initial={s0},eps_root={eps},eps=1e-30"},
+    {.name = "adagrad_optax", .spec = "adagrad:lr={lr},initial={s0},eps_root={eps},eps=0"},
     {.name = "adadelta", .spec = "adadelta:lr={lr},rho={rho},eps={eps},weight_decay={wd}"},
     {.name = "rmsprop", .spec = "rmsprop:lr={lr},alpha={al},eps={eps},weight_decay={wd}", .unused = "mu"},
     {.name = "rmsprop_centered",

@@ -138,6 +138,14 @@ static void every_bad_hyperparameter_is_named_with_its_range_and_default(void **
                                                       .schedule = true});
 }
 
+static void adagrad_divides_by_something(void **state)
+{
+    (void)state;
+    REFUSED("adagrad:eps=0", "eps=0 needs initial or eps_root above 0");
+    optim_free(model_optim(model, "adagrad:eps=0,eps_root=1e-7"));
+    optim_free(model_optim(model, "adagrad:eps=0,initial=0.1"));
+}
+
 static void resolved_spec_makes_the_same_optimizer(void **state)
 {
     (void)state;
@@ -389,6 +397,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_optimizer_is_an_error_with_a_hint),
         cmocka_unit_test(every_bad_hyperparameter_is_named_with_its_range_and_default),
+        cmocka_unit_test(adagrad_divides_by_something),
         cmocka_unit_test(resolved_spec_makes_the_same_optimizer),
         cmocka_unit_test(every_card_is_complete),
         cmocka_unit_test(bad_schedule_is_an_error_and_keeps_the_old_one),
