@@ -31,7 +31,8 @@ void optim_free(struct optim *optim);
 
 /* Reads the gradients, updates values and state, adds 1 to each updated param->version. Does not clear
  * gradients. DESCENT_DIVERGED if a gradient is not finite: nothing has changed then, and the message names
- * the parameter. */
+ * the parameter. After another failure, of the objective or a rule, state and values may be half a step on:
+ * to go on from there, restore both. */
 enum descent_status optim_step(struct optim *optim);
 
 /* A parameter group, of the parameters whose names match `pattern` (as file names do: "conv1.*"): other
