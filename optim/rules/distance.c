@@ -29,9 +29,8 @@ static enum descent_status init(struct optim_run *run)
     return DESCENT_OK;
 }
 
-static double limited(const struct optim_tensor *t, double d, double wanted)
+static double limited(double growth, double d, double wanted)
 {
-    double growth = t->hyper[GROWTH].number;
     return growth > 0 ? fmin(wanted, d * growth) : wanted;
 }
 
@@ -108,7 +107,7 @@ static enum descent_status prodigy_step(struct optim_run *run)
         if (d == d0)
             distance->d = fmax(d, estimate);
         distance->largest = fmax(distance->largest, estimate);
-        distance->d = limited(one, distance->d, distance->largest);
+        distance->d = limited(one->hyper[GROWTH].number, distance->d, distance->largest);
     }
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
@@ -190,7 +189,8 @@ static enum descent_status dadapt_step(struct optim_run *run)
     distance->numerator = beta * distance->numerator + (1 - beta) * total(run, 0, true);
     double size = (1 - beta) * total(run, 1, false);
     if (size > 0)
-        distance->d = fmax(distance->d, limited(one, distance->d, distance->numerator / size));
+        distance->d =
+            fmax(distance->d, limited(one->hyper[GROWTH].number, distance->d, distance->numerator / size));
     for (int i = 0; i < run->count; i++) {
         struct optim_tensor *t = run->tensor[i];
         t->shrink = t->lr * t->decay;
@@ -301,10 +301,8 @@ static enum descent_status descent_step(struct optim_run *run)
     optim_add_up(run, descent_sums);
     distance->numerator += total(run, 0, true);
     double length = sqrt(total(run, 1, false)), growth = one->hyper[DESCENT_GROWTH].number;
-    if (length > 0) {
-        double estimate = 2 * distance->numerator / length;
-        distance->d = fmax(distance->d, growth > 0 ? fmin(estimate, distance->d * growth) : estimate);
-    }
+    if (length > 0)
+        distance->d = fmax(distance->d, limited(growth, distance->d, 2 * distance->numerator / length));
     for (int i = 0; i < run->count; i++)
         run->tensor[i]->lr = 1;
     optim_for_parts(run, descent_loop);
