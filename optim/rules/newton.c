@@ -230,7 +230,7 @@ static void precondition(struct optim_part *part)
     }
 }
 
-/* The diagonal that preconditions; the gradient is put back. */
+/* The diagonal that preconditions. Leaves the sampled gradient behind. */
 static enum descent_status look_at_diagonal(struct newton *own)
 {
     struct whole *w = &own->whole;
