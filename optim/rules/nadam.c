@@ -130,8 +130,8 @@ const struct optim_algorithm OPTIM_ALGORITHM(nadam) = {
     "mu_t = beta1 (1 - 0.96^(t psi) / 2)   P <- P mu_t, P being 1 at first\n"
     "d = (1 - mu_t)/(1 - P) g + mu_(t+1)/(1 - P mu_(t+1)) m\n"
     "x <- x - lr d / (sqrt(v/c2) + eps)\n"
-    "PyTorch's form since 2.0 (1.13 had a slip in the second term); nadam_simple is Keras's and optax's "
-    "kind.\n",
+    "PyTorch's form since 2.0 (1.13 had a slip in the second term); Keras's is psi=1,eps=1e-7, optax's\n"
+    "nadam_simple.\n",
     TABLE(nadam_options),
     .decay = OPTIM_COUPLED,
     .slots = {"m", "v"},
