@@ -148,11 +148,13 @@ const struct optim_algorithm OPTIM_ALGORITHM(adahessian) = {
     .summary = "Adam with the curvature in place of the gradient's square",
     .answers = OPTIM_CURVATURE,
     .paper = "Yao et al. 2020, arXiv:2006.00719",
-    .formula = "h = z (H z), z random signs; average: the mean of |h| over each convolution kernel\n"
-               "m <- beta1 m + (1 - beta1) g\n"
-               "v <- beta2 v + (1 - beta2) h^2\n"
-               "x <- x (1 - lr weight_decay) - lr (m / c1) / ((v / c2)^(power/2) + eps)\n"
-               "c1 = 1 - beta1^t, c2 = 1 - beta2^t. timm's form, a new z each step: two gradients more.\n",
+    .formula =
+        "h = z (H z), z random signs; average: the mean of |h| over each convolution kernel\n"
+        "m <- beta1 m + (1 - beta1) g\n"
+        "v <- beta2 v + (1 - beta2) h^2\n"
+        "x <- x (1 - lr weight_decay) - lr (m / c1) / ((v / c2)^(power/2) + eps)\n"
+        "c1 = 1 - beta1^t, c2 = 1 - beta2^t. A new z each step: two gradients more. The authors average;\n"
+        "timm's form has average=no.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
     .decay = OPTIM_DECOUPLED,
