@@ -26,7 +26,8 @@ static const struct descent_option momentum_options[] =
 static const struct descent_option nesterov_options[] =
     SGD_OPTIONS(1e-3, 1, "0.9", 0.7, 0.995, "yes", 1e-7, 5e-5);
 
-static const struct descent_option sgdw_options[] = SGD_OPTIONS(1e-3, 1, "0", 0, 0, "no", 0, 0);
+/* Momentum's decay passes through b, which is worth ten times as much at momentum 0.9. */
+static const struct descent_option sgdw_options[] = SGD_OPTIONS(1e-3, 1, "0", 0.7, 0.995, "no", 1e-6, 5e-4);
 
 static enum descent_status check(const struct descent_value *hyper)
 {
