@@ -61,7 +61,7 @@ const struct optim_algorithm OPTIM_ALGORITHM(asgd) = {
         "x <- x (1 - lambda r) - r g\n"
         "mean <- mean + (x - mean) / max(1, t - 1 - t0)\n"
         "PyTorch's form. x is what is trained, the mean what is evaluated and stored; it is x until\n"
-        "t0.\n"
+        "t0, so to the end of a run of fewer steps: set t0 to where the mean shall begin.\n"
         "For lenet5 with batches of 64: lr=0.1.\n",
     .options = options,
     .option_count = HYPERPARAMETERS,
