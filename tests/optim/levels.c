@@ -482,6 +482,11 @@ static void assert_late_is_as_alone(const char *spec, bool alone)
             fail_msg("%s: a late parameter is %g off %s", spec, distance(m, alone ? only : start),
                      evaluated ? "when evaluated" : "in training");
     }
+    for (int i = 0; i < optim_state_count(optim); i++) {
+        struct descent_tensor kept = optim_state_get(optim, i);
+        if (strstr(kept.name, ".start/dense.weight"))
+            assert_memory_equal(kept.data, start->params[DENSE].value, kept.bytes);
+    }
     optim_free(optim), optim_free(other);
     free(m), free(only), free(start);
 }

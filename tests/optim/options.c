@@ -146,6 +146,13 @@ static void adagrad_divides_by_something(void **state)
     optim_free(model_optim(model, "adagrad:eps=0,initial=0.1"));
 }
 
+static void counts_fit_an_int(void **state)
+{
+    (void)state;
+    REFUSED("muon:iterations=3e9", "iterations=3e9 for optimizer muon is out of range");
+    REFUSED("soap:every=3e9", "every=3e9 for optimizer soap is out of range");
+}
+
 static void resolved_spec_makes_the_same_optimizer(void **state)
 {
     (void)state;
@@ -398,6 +405,7 @@ int main(void)
         cmocka_unit_test(unknown_optimizer_is_an_error_with_a_hint),
         cmocka_unit_test(every_bad_hyperparameter_is_named_with_its_range_and_default),
         cmocka_unit_test(adagrad_divides_by_something),
+        cmocka_unit_test(counts_fit_an_int),
         cmocka_unit_test(resolved_spec_makes_the_same_optimizer),
         cmocka_unit_test(every_card_is_complete),
         cmocka_unit_test(bad_schedule_is_an_error_and_keeps_the_old_one),
