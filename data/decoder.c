@@ -2,6 +2,8 @@
  * memory that the two processes share. */
 #include "data/decoder.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,7 +18,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Sanitizers need system calls that strict mode forbids, and standard error to report to. */
@@ -34,6 +35,8 @@
 
 #if defined(__linux__) && !SANITIZED
 #define CONFINED 1
+#include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -56,6 +59,7 @@ struct request {
 
 struct answer {
     int32_t height, width;
+    int32_t unconfined;               /* of the first answer: 0, or the errno of seccomp */
     uint32_t used;                    /* bytes of its arena */
     char problem[DATA_IMAGE_PROBLEM]; /* "": none */
 };
@@ -120,13 +124,52 @@ static void close_others(int keep)
             close(i);
 }
 
-static bool confine(void)
+#if CONFINED
+
+/* The numbers of system calls are those of one architecture. */
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__i386__)
+#define ARCHITECTURE AUDIT_ARCH_I386
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCHITECTURE AUDIT_ARCH_RISCV64
+#endif
+
+/* Strict mode, said as a filter. */
+static bool install_filter(void)
+{
+#ifdef ARCHITECTURE
+    static struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 0, 4),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_read, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+#else
+    return false;
+#endif
+}
+
+#endif
+
+/* No system call but read, write and exit; 0, or why that is not to be had. A process that has a filter
+ * already, as in a container, can have another one, but not strict mode. */
+static int confine(void)
 {
 #if CONFINED
-    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0;
-#else
-    return true;
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0 && !install_filter())
+        return errno;
 #endif
+    return 0;
 }
 
 _Noreturn static void work(const struct worker *worker, void *arena)
@@ -137,15 +180,13 @@ _Noreturn static void work(const struct worker *worker, void *arena)
     signal(SIGINT, SIG_IGN); /* the terminal sends it to the whole group; the run ends its workers itself */
     signal(SIGPIPE, SIG_IGN);
     close_others(worker->socket);
-    struct answer answer = {.problem = ""};
+    struct answer answer = {.unconfined = confine()};
     struct request request;
-    if (!confine())
-        memcpy(answer.problem, "it cannot be confined", sizeof "it cannot be confined");
-    bool running = reply(worker->socket, &answer) && !*answer.problem;
+    bool running = reply(worker->socket, &answer) && !answer.unconfined;
     while (running && receive(worker->socket, &request)) {
         struct data_image image = data_image_decode(worker->file, request.size, &request.wanted, arena,
                                                     ARENA, worker->pixels, PIXELS);
-        answer = (struct answer){image.height, image.width, (uint32_t)image.used, ""};
+        answer = (struct answer){image.height, image.width, 0, (uint32_t)image.used, ""};
         memcpy(answer.problem, image.problem, sizeof answer.problem);
         running = reply(worker->socket, &answer);
     }
@@ -262,20 +303,13 @@ static void give(struct data_decoder *decoder, struct worker *worker)
 
 /* ---- A picture ---- */
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
-
 enum outcome { ANSWERED, LATE, GONE };
 
 static enum outcome await(const struct worker *worker, double until, struct answer *answer)
 {
     uint8_t *at = (uint8_t *)answer;
     for (size_t got = 0; got < sizeof *answer;) {
-        double left = until - now();
+        double left = until - descent_seconds();
         struct pollfd wait = {.fd = worker->socket, .events = POLLIN};
         int ready = left > 0 ? poll(&wait, 1, left < 1e6 ? (int)(1000 * left) + 1 : -1) : 0;
         if (ready < 0 && errno == EINTR)
@@ -297,26 +331,39 @@ static enum outcome await(const struct worker *worker, double until, struct answ
     return ANSWERED;
 }
 
+/* Waits until a new process says that it is confined: what goes wrong before is no picture's fault. */
+static enum descent_status greet(struct data_decoder *decoder, struct worker *worker)
+{
+    struct answer answer;
+    enum outcome outcome = await(worker, descent_seconds() + decoder->seconds, &answer);
+    worker->fresh = false;
+    if (outcome == ANSWERED && !answer.unconfined)
+        return DESCENT_OK;
+    stop(decoder, worker);
+    if (outcome == ANSWERED)
+        return descent_fail(DESCENT_IO_ERROR,
+                            "pictures are decoded in confined processes only, and seccomp is refused: %s",
+                            strerror(answer.unconfined));
+    if (outcome == LATE)
+        return descent_fail(DESCENT_IO_ERROR,
+                            "a process to decode pictures did not start within %g seconds",
+                            decoder->seconds);
+    return descent_fail(DESCENT_IO_ERROR, "a process to decode pictures ended before its first one");
+}
+
 static enum outcome ask(const struct worker *worker, const struct request *request, double seconds,
                         struct answer *answer)
 {
-    double until = now() + seconds;
-    if (worker->fresh) {
-        enum outcome outcome = await(worker, until, answer);
-        if (outcome != ANSWERED || *answer->problem)
-            return outcome;
-    }
     /* Shorter than any socket's buffer. */
     if (send(worker->socket, request, sizeof *request, MSG_NOSIGNAL) != (ssize_t)sizeof *request)
         return GONE;
-    return await(worker, until, answer);
+    return await(worker, descent_seconds() + seconds, answer);
 }
 
 static enum descent_status decode(struct data_decoder *decoder, struct worker *worker, const char *path,
                                   const struct request *request, struct answer *answer)
 {
     enum outcome outcome = ask(worker, request, decoder->seconds, answer);
-    worker->fresh = false;
     if (outcome == ANSWERED && *answer->problem)
         return descent_fail(DESCENT_BAD_FORMAT, "%s: cannot be decoded: %s", path, answer->problem);
     if (outcome == ANSWERED && answer->height > 0 && answer->width > 0)
@@ -381,6 +428,8 @@ static enum descent_status serve(struct data_decoder *decoder, const char *path,
     status = read_file(path, worker->file, &request.size);
     if (status == DESCENT_OK && digest)
         data_md5(worker->file, request.size, digest);
+    if (status == DESCENT_OK)
+        status = worker->fresh ? greet(decoder, worker) : DESCENT_OK;
     if (status == DESCENT_OK)
         status = decode(decoder, worker, path, &request, answer);
     if (status == DESCENT_OK && pixels)

@@ -2,10 +2,10 @@
  * are sent, decode it and answer.
  *
  * A worker is forked with a fixed arena as its only memory, closes every file but its socket, and on Linux
- * enters SECCOMP_MODE_STRICT: no system call but read, write and exit. The caller keeps the clock. A
- * picture that crashes the worker, or keeps it too long, costs that picture: the worker is killed and
- * replaced, and the message says what became of it. The same pictures give the same pixels with any number
- * of workers. */
+ * enters SECCOMP_MODE_STRICT, or where that is refused installs a filter that says the same: no system call
+ * but read, write and exit. The caller keeps the clock. A picture that crashes the worker, or keeps it too
+ * long, costs that picture: the worker is killed and replaced, and the message says what became of it. The
+ * same pictures give the same pixels with any number of workers. */
 #ifndef DESCENT_DATA_DECODER_H
 #define DESCENT_DATA_DECODER_H
 
@@ -26,7 +26,8 @@ void data_decoder_free(struct data_decoder *decoder);
 
 /* Decodes the file at `path` into pixels: height x width x channels as wanted. Any number of threads may
  * call it; each has a worker to itself, or waits for one. `digest`, if not NULL, gets the MD5 of the file's
- * bytes, if they could be read. DESCENT_BAD_FORMAT: no picture. Messages name the path. */
+ * bytes, if they could be read. DESCENT_BAD_FORMAT: no picture, and the message names the path; any other
+ * failure is none of the picture's. */
 enum descent_status data_decoder_read(struct data_decoder *decoder, const char *path,
                                       const struct data_image_size *wanted, uint8_t *pixels,
                                       char digest[DATA_MD5_TEXT]);

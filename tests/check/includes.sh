@@ -36,7 +36,7 @@ check()
         only["^jansson[.]h$"] = "base/json.c"
         only["^zlib[.]h$"] = "data/gz.c data/png.c"
         only["^nettle/"] = "data/digest.c"
-        only["^linux/seccomp[.]h$"] = "data/decoder.c"
+        only["^linux/(audit|filter|seccomp)[.]h$"] = "data/decoder.c"
         only["stb_image[.]h$"] = "data/image.c"
         # the C library, POSIX, and the intrinsics that come with a compiler
         n = split("assert complex cpuid ctype dirent dlfcn errno fcntl fenv float fnmatch getopt glob " \

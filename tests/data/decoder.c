@@ -5,6 +5,7 @@
 #include "tests/scratch.h"
 #include "tests/test.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,6 +13,11 @@
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CONFINED 1
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #else
 #define CONFINED 0
 #endif
@@ -241,6 +247,22 @@ static void slow_worker_is_stopped_and_replaced(void **state)
     data_decoder_free(decoder);
 }
 
+/* The number after `key` in /proc/PROCESS/status; -1: not there. */
+static int status_of(pid_t process, const char *key)
+{
+    char path[64], line[256];
+    int value = -1;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process);
+    FILE *status = fopen(path, "r");
+    assert_non_null(status);
+    while (fgets(line, sizeof line, status))
+        if (strncmp(line, key, strlen(key)) == 0)
+            value = atoi(line + strlen(key));
+    fclose(status);
+    return value;
+}
+
+/* In strict mode, or, where this process has a filter already, under one more. */
 static void worker_is_confined(void **state)
 {
     (void)state;
@@ -250,22 +272,85 @@ static void worker_is_confined(void **state)
     FILE *other = fopen(scratch_file("open", "", 0), "w"); /* must not reach the worker */
     expect_good(decoder, color);
     char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)data_decoder_process(decoder, 0));
-    FILE *status = fopen(path, "r");
-    assert_non_null(status);
-    bool strict = false;
-    while (fgets(line, sizeof line, status))
-        strict |= strncmp(line, "Seccomp:", 8) == 0 && atoi(line + 8) == 1;
-    fclose(status);
-    assert_true(strict);
+    pid_t worker = data_decoder_process(decoder, 0);
+    if (status_of(getpid(), "Seccomp:") == 0)
+        assert_int_equal(status_of(worker, "Seccomp:"), 1);
+    else
+        assert_int_equal(status_of(worker, "Seccomp_filters:"),
+                         status_of(getpid(), "Seccomp_filters:") + 1);
     int descriptors = 0;
     for (int i = 0; i < 64; i++) {
-        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)data_decoder_process(decoder, 0), i);
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)worker, i);
         descriptors += readlink(path, line, sizeof line) > 0;
     }
     assert_int_equal(descriptors, 1);
     fclose(other);
     data_decoder_free(decoder);
+}
+
+#if CONFINED
+
+/* Runs `test` in a process of its own under a filter that allows everything, as containers have one, or,
+ * where `refuse` is not 0, all but prctl, which gives that error. The process ends with status 0 if the
+ * test says true. */
+static void run_filtered(bool (*test)(void), int refuse)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K,
+                 refuse ? SECCOMP_RET_ERRNO | ((unsigned)refuse & SECCOMP_RET_DATA) : SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    int status;
+    pid_t process = fork();
+    if (process == 0) {
+        bool good = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0 && test();
+        _exit(!good);
+    }
+    assert_int_equal(waitpid(process, &status, 0), process);
+    assert_int_equal(status, 0);
+}
+
+static bool decodes(void)
+{
+    uint8_t pixels[BYTES], expected[BYTES];
+    struct data_decoder *decoder = data_decoder_new(1, 10);
+    expected_pixels(expected);
+    bool good = data_decoder_read(decoder, color, &as_it_is, pixels, NULL) == DESCENT_OK &&
+                memcmp(pixels, expected, BYTES) == 0 &&
+                status_of(data_decoder_process(decoder, 0), "Seccomp_filters:") ==
+                    status_of(getpid(), "Seccomp_filters:") + 1;
+    data_decoder_free(decoder);
+    return good;
+}
+
+static bool says_that_seccomp_is_refused(void)
+{
+    uint8_t pixels[BYTES];
+    struct data_decoder *decoder = data_decoder_new(1, 10);
+    bool good = true;
+    for (int i = 0; i < 2; i++)
+        good &= data_decoder_read(decoder, color, &as_it_is, pixels, NULL) == DESCENT_IO_ERROR &&
+                strstr(descent_error(), "seccomp is refused: Operation not permitted") &&
+                !strstr(descent_error(), color) && data_decoder_process(decoder, 0) == 0;
+    data_decoder_free(decoder);
+    return good;
+}
+
+#endif
+
+static void worker_is_confined_where_a_filter_is_in_force(void **state)
+{
+    (void)state;
+#if CONFINED
+    run_filtered(decodes, 0);
+    run_filtered(says_that_seccomp_is_refused, EPERM);
+#else
+    skip();
+#endif
 }
 
 static void *decode_many(void *decoder)
@@ -305,6 +390,7 @@ int main(void)
         cmocka_unit_test(killed_worker_is_that_pictures_failure_and_is_replaced),
         cmocka_unit_test(slow_worker_is_stopped_and_replaced),
         cmocka_unit_test(worker_is_confined),
+        cmocka_unit_test(worker_is_confined_where_a_filter_is_in_force),
         cmocka_unit_test(threads_share_fewer_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
