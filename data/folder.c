@@ -275,7 +275,7 @@ struct pass {
     int chunks;
 
     pthread_mutex_t mutex;
-    int64_t bad, first; /* how many, and the first of them */
+    int64_t bad, first; /* how many, and the first of them; one that is no picture's fault goes before */
     enum descent_status status;
     char message[1024];
 };
@@ -290,7 +290,9 @@ static void count_values(uint64_t (*counts)[256], const uint8_t *bytes, size_t s
 static void note_failure(struct pass *pass, int64_t i, enum descent_status status)
 {
     pthread_mutex_lock(&pass->mutex);
-    if (pass->bad++ == 0 || i < pass->first) {
+    bool fatal = status != DESCENT_BAD_FORMAT,
+         was_fatal = pass->bad > 0 && pass->status != DESCENT_BAD_FORMAT;
+    if (pass->bad++ == 0 || fatal > was_fatal || (fatal == was_fatal && i < pass->first)) {
         pass->first = i;
         pass->status = status;
         snprintf(pass->message, sizeof pass->message, "%s", descent_error());
@@ -306,12 +308,13 @@ static void decode_chunk(void *context, int chunk, int thread)
     size_t size = data_source_sample_bytes(&folder->base);
     int64_t begin, end;
     char path[PATH_MAX];
+    enum descent_status status = DESCENT_OK;
     descent_chunk_range(folder->base.count, pass->chunks, chunk, &begin, &end);
-    for (int64_t i = begin; i < end; i++) {
+    for (int64_t i = begin; i < end && (status == DESCENT_OK || status == DESCENT_BAD_FORMAT); i++) {
         uint8_t *bytes = i < folder->cached ? folder->cache + (size_t)i * size
                                             : pass->scratch + (size_t)thread * descent_round_up(size);
-        enum descent_status status = data_decoder_read(folder->shared->decoder, path_of(folder, i, path),
-                                                       &folder->size, bytes, pass->digest[i]);
+        status = data_decoder_read(folder->shared->decoder, path_of(folder, i, path), &folder->size, bytes,
+                                   pass->digest[i]);
         if (status == DESCENT_OK)
             count_values(pass->counts[thread], bytes, size, (size_t)folder->base.channels);
         else
@@ -377,6 +380,8 @@ static enum descent_status judge(const struct data_request *request, const char 
                                  struct data_parts *parts)
 {
     int64_t count = pass->folder->base.count;
+    if (pass->bad > 0 && pass->status != DESCENT_BAD_FORMAT)
+        return descent_fail(pass->status, "%s", pass->message);
     if (pass->bad > 0 && !request->skip_bad)
         return descent_fail(pass->status,
                             "%s (%lld of %lld pictures of the %s part are bad; --skip-bad "
@@ -492,7 +497,7 @@ static enum descent_status measure(struct opening *opening)
     const struct list *train = &opening->train;
     enum descent_status status = DESCENT_BAD_FORMAT;
     size->fit = DATA_FIT_EXACT;
-    for (size_t i = 0; i < train->count && status != DESCENT_OK; i++) {
+    for (size_t i = 0; i < train->count && status == DESCENT_BAD_FORMAT; i++) {
         char path[PATH_MAX];
         snprintf(path, sizeof path, "%s/%s/%s", opening->train_directory, train->at[i].class,
                  train->at[i].name);

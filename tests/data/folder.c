@@ -201,6 +201,24 @@ static void bad_picture_is_named_or_left_out_and_counted(void **state)
     assert_non_null(strstr(descent_error(), "so are all 2 pictures of the test part"));
 }
 
+/* What is no picture's fault is not skipped, whichever pictures are bad before it. */
+static void what_is_not_the_pictures_fault_is_not_skipped(void **state)
+{
+    (void)state;
+    struct data_set *set;
+    char path[256];
+    write_part("lost/train", 6, 20);
+    write_part("lost/test", 2, 30);
+    scratch_file("lost/train/cat/00.png", "no picture", 10);
+    assert_int_equal(symlink("nowhere.png", scratch_path("lost/train/dog/99.png")), 0);
+    snprintf(path, sizeof path, "%s:size=6", scratch_path("lost"));
+    for (int skip = 0; skip < 2; skip++) {
+        assert_int_equal(data_open_with(path, &(struct data_open_options){.skip_bad = skip}, &set),
+                         DESCENT_NOT_FOUND);
+        assert_non_null(strstr(descent_error(), "lost/train/dog/99.png: cannot be opened"));
+    }
+}
+
 /* 16 x 16 x 3 bytes each: a cache of 0 MiB holds none of them. */
 static void cache_and_threads_change_nothing(void **state)
 {
@@ -266,6 +284,7 @@ int main(void)
         cmocka_unit_test(split_is_deterministic_and_takes_its_share_of_each_class),
         cmocka_unit_test(size_fit_and_gray_are_options),
         cmocka_unit_test(bad_picture_is_named_or_left_out_and_counted),
+        cmocka_unit_test(what_is_not_the_pictures_fault_is_not_skipped),
         cmocka_unit_test(cache_and_threads_change_nothing),
         cmocka_unit_test(folders_that_make_no_sense_are_errors),
     };
