@@ -272,25 +272,32 @@ static int stop(struct data_decoder *decoder, struct worker *worker)
     return status;
 }
 
-/* A worker for the calling thread alone, waiting where all are busy. */
-static enum descent_status take(struct data_decoder *decoder, struct worker **taken)
+/* A worker for the calling thread alone, waiting where all are busy, or where no further one can be
+ * started; NULL when out of memory. */
+static struct worker *take(struct data_decoder *decoder)
 {
-    struct worker *worker = NULL;
-    enum descent_status status = DESCENT_OK;
+    struct worker *taken = NULL;
+    bool busy = true;
     pthread_mutex_lock(&decoder->mutex);
-    while (!worker) {
-        for (int i = decoder->count - 1; i >= 0; i--) /* of the free ones rather one that runs */
+    while (!taken && busy) {
+        struct worker *worker = NULL;
+        busy = false;
+        for (int i = decoder->count - 1; i >= 0; i--) { /* of the free ones rather one that runs */
+            busy |= decoder->worker[i].busy;
             if (!decoder->worker[i].busy && (!worker || !worker->process || decoder->worker[i].process))
                 worker = &decoder->worker[i];
-        if (!worker)
+        }
+        if (worker && (worker->process || start(worker) == DESCENT_OK))
+            taken = worker;
+        else if (busy)
             pthread_cond_wait(&decoder->freed, &decoder->mutex);
+        else
+            pthread_cond_signal(&decoder->freed); /* whoever else waits would wait for nobody */
     }
-    if (!worker->process)
-        status = start(worker);
-    worker->busy = status == DESCENT_OK;
+    if (taken)
+        taken->busy = true;
     pthread_mutex_unlock(&decoder->mutex);
-    *taken = worker;
-    return status;
+    return taken;
 }
 
 static void give(struct data_decoder *decoder, struct worker *worker)
@@ -420,12 +427,11 @@ static enum descent_status serve(struct data_decoder *decoder, const char *path,
                                  const struct data_image_size *wanted, uint8_t *pixels,
                                  char digest[DATA_MD5_TEXT], struct answer *answer)
 {
-    struct worker *worker;
-    enum descent_status status = take(decoder, &worker);
-    if (status != DESCENT_OK)
-        return status;
+    struct worker *worker = take(decoder);
+    if (!worker)
+        return DESCENT_OUT_OF_MEMORY;
     struct request request = {.wanted = *wanted};
-    status = read_file(path, worker->file, &request.size);
+    enum descent_status status = read_file(path, worker->file, &request.size);
     if (status == DESCENT_OK && digest)
         data_md5(worker->file, request.size, digest);
     if (status == DESCENT_OK)

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define CONFINED 1
@@ -379,6 +380,38 @@ static void threads_share_fewer_workers(void **state)
     data_decoder_free(decoder);
 }
 
+/* Address space for one process to be started beside what runs, and not for two: the threads share it. */
+static void worker_that_cannot_be_started_is_done_without(void **state)
+{
+    (void)state;
+    if (!CONFINED)
+        skip(); /* sanitizers take address space without end */
+    struct rlimit before;
+    struct data_decoder *decoder = new_decoder(4, 60);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    rlim_t used = (rlim_t)status_of(getpid(), "VmSize:") << 10;
+    pthread_t threads[4];
+    assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){used + (900 << 20), before.rlim_max}), 0);
+    expect_good(decoder, color);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, decode_many, decoder), 0);
+    for (int i = 0; i < 4; i++) {
+        void *failed;
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+    }
+    assert_true(data_decoder_process(decoder, 0) > 0);
+    for (int i = 1; i < 4; i++)
+        assert_int_equal(data_decoder_process(decoder, i), 0);
+    data_decoder_free(decoder);
+    uint8_t pixels[BYTES];
+    decoder = new_decoder(4, 60);
+    assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){used + (100 << 20), before.rlim_max}), 0);
+    assert_int_equal(data_decoder_read(decoder, color, &as_it_is, pixels, NULL), DESCENT_OUT_OF_MEMORY);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    data_decoder_free(decoder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +425,7 @@ int main(void)
         cmocka_unit_test(worker_is_confined),
         cmocka_unit_test(worker_is_confined_where_a_filter_is_in_force),
         cmocka_unit_test(threads_share_fewer_workers),
+        cmocka_unit_test(worker_that_cannot_be_started_is_done_without),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
