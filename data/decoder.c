@@ -3,6 +3,7 @@
 #include "data/decoder.h"
 
 #include "base/clock.h"
+#include "data/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,7 +47,6 @@
 
 enum {
     ARENA = 1 << 29,   /* bytes for stb_image and for scaling: a progressive JPEG of 24 megapixels */
-    PIXELS = 1 << 28,  /* bytes of a result */
     LARGE = 1 << 26,   /* a worker that has touched more bytes is replaced */
     FIRST_PRIVATE = 3, /* file descriptors after the standard ones */
     MAX_DESCRIPTORS = 1 << 20,
@@ -68,7 +68,7 @@ struct worker {
     pid_t process; /* 0: none runs */
     int socket;
     bool busy, fresh;       /* fresh: has not yet said that it is confined */
-    uint8_t *file, *pixels; /* shared with the process; DATA_MAX_IMAGE_FILE and PIXELS bytes */
+    uint8_t *file, *pixels; /* shared with the process; DATA_MAX_IMAGE_FILE and DATA_MAX_PIXELS */
 };
 
 struct data_decoder {
@@ -185,7 +185,7 @@ _Noreturn static void work(const struct worker *worker, void *arena)
     bool running = reply(worker->socket, &answer) && !answer.unconfined;
     while (running && receive(worker->socket, &request)) {
         struct data_image image = data_image_decode(worker->file, request.size, &request.wanted, arena,
-                                                    ARENA, worker->pixels, PIXELS);
+                                                    ARENA, worker->pixels, DATA_MAX_PIXELS);
         answer = (struct answer){image.height, image.width, 0, (uint32_t)image.used, ""};
         memcpy(answer.problem, image.problem, sizeof answer.problem);
         running = reply(worker->socket, &answer);
@@ -210,7 +210,7 @@ static void share(const struct worker *worker, bool inherited)
 {
 #ifdef MADV_DONTFORK
     madvise(worker->file, DATA_MAX_IMAGE_FILE, inherited ? MADV_DOFORK : MADV_DONTFORK);
-    madvise(worker->pixels, PIXELS, inherited ? MADV_DOFORK : MADV_DONTFORK);
+    madvise(worker->pixels, DATA_MAX_PIXELS, inherited ? MADV_DOFORK : MADV_DONTFORK);
 #else
     (void)worker;
     (void)inherited;
@@ -228,7 +228,7 @@ static enum descent_status start(struct worker *worker)
 {
     int ends[2] = {-1, -1};
     worker->file = map(DATA_MAX_IMAGE_FILE, MAP_SHARED);
-    worker->pixels = map(PIXELS, MAP_SHARED);
+    worker->pixels = map(DATA_MAX_PIXELS, MAP_SHARED);
     void *arena = map(ARENA, MAP_PRIVATE);
     if (worker->file && worker->pixels && arena && socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0) {
         fcntl(ends[0], F_SETFD, FD_CLOEXEC);
@@ -249,7 +249,7 @@ static enum descent_status start(struct worker *worker)
     if (worker->process > 0)
         return DESCENT_OK;
     unmap(worker->file, DATA_MAX_IMAGE_FILE);
-    unmap(worker->pixels, PIXELS);
+    unmap(worker->pixels, DATA_MAX_PIXELS);
     if (ends[0] >= 0)
         close(ends[0]);
     *worker = (struct worker){.process = 0};
@@ -265,7 +265,7 @@ static int stop(struct data_decoder *decoder, struct worker *worker)
     while (waitpid(worker->process, &status, 0) < 0 && errno == EINTR)
         ;
     munmap(worker->file, DATA_MAX_IMAGE_FILE);
-    munmap(worker->pixels, PIXELS);
+    munmap(worker->pixels, DATA_MAX_PIXELS);
     pthread_mutex_lock(&decoder->mutex);
     *worker = (struct worker){.busy = worker->busy};
     pthread_mutex_unlock(&decoder->mutex);
@@ -373,7 +373,8 @@ static enum descent_status decode(struct data_decoder *decoder, struct worker *w
     enum outcome outcome = ask(worker, request, decoder->seconds, answer);
     if (outcome == ANSWERED && *answer->problem)
         return descent_fail(DESCENT_BAD_FORMAT, "%s: cannot be decoded: %s", path, answer->problem);
-    if (outcome == ANSWERED && answer->height > 0 && answer->width > 0)
+    if (outcome == ANSWERED && answer->height > 0 && answer->height <= DATA_MAX_SIDE && answer->width > 0 &&
+        answer->width <= DATA_MAX_SIDE)
         return DESCENT_OK;
     if (outcome == ANSWERED)
         return descent_fail(DESCENT_BAD_FORMAT, "%s: the decoder says it is %d x %d", path,
@@ -427,6 +428,10 @@ static enum descent_status serve(struct data_decoder *decoder, const char *path,
                                  const struct data_image_size *wanted, uint8_t *pixels,
                                  char digest[DATA_MD5_TEXT], struct answer *answer)
 {
+    size_t bytes = (size_t)wanted->height * (size_t)wanted->width * (size_t)wanted->channels;
+    if (bytes > DATA_MAX_PIXELS)
+        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: %d x %d x %d are %zu bytes, expected at most %d",
+                            path, wanted->height, wanted->width, wanted->channels, bytes, DATA_MAX_PIXELS);
     struct worker *worker = take(decoder);
     if (!worker)
         return DESCENT_OUT_OF_MEMORY;
@@ -439,8 +444,7 @@ static enum descent_status serve(struct data_decoder *decoder, const char *path,
     if (status == DESCENT_OK)
         status = decode(decoder, worker, path, &request, answer);
     if (status == DESCENT_OK && pixels)
-        memcpy(pixels, worker->pixels,
-               (size_t)wanted->height * (size_t)wanted->width * (size_t)wanted->channels);
+        memcpy(pixels, worker->pixels, bytes);
     if (worker->process && answer->used > LARGE)
         stop(decoder, worker);
     give(decoder, worker);

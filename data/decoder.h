@@ -15,7 +15,7 @@
 
 #include <sys/types.h>
 
-enum { DATA_DECODER_SECONDS = 10, DATA_MAX_IMAGE_FILE = 1 << 26 }; /* bytes */
+enum { DATA_DECODER_SECONDS = 10, DATA_MAX_IMAGE_FILE = 1 << 26, DATA_MAX_PIXELS = 1 << 28 }; /* bytes */
 
 struct data_decoder;
 
@@ -24,10 +24,10 @@ struct data_decoder;
 struct data_decoder *data_decoder_new(int workers, double seconds);
 void data_decoder_free(struct data_decoder *decoder);
 
-/* Decodes the file at `path` into pixels: height x width x channels as wanted. Any number of threads may
- * call it; each has a worker to itself, or waits for one. `digest`, if not NULL, gets the MD5 of the file's
- * bytes, if they could be read. DESCENT_BAD_FORMAT: no picture, and the message names the path; any other
- * failure is none of the picture's. */
+/* Decodes the file at `path` into pixels: height x width x channels as wanted, at most DATA_MAX_PIXELS. Any
+ * number of threads may call it; each has a worker to itself, or waits for one. `digest`, if not NULL, gets
+ * the MD5 of the file's bytes, if they could be read. DESCENT_BAD_FORMAT: no picture, and the message names
+ * the path; any other failure is none of the picture's. */
 enum descent_status data_decoder_read(struct data_decoder *decoder, const char *path,
                                       const struct data_image_size *wanted, uint8_t *pixels,
                                       char digest[DATA_MD5_TEXT]);

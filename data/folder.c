@@ -566,6 +566,15 @@ static enum descent_status open_parts(struct opening *opening)
     parts->class_names = names;
 
     enum descent_status status = opening->size.height == 0 ? measure(opening) : DESCENT_OK;
+    const struct data_image_size *size = &opening->size;
+    int64_t bytes = (int64_t)size->height * size->width * size->channels;
+    if (status == DESCENT_OK && bytes > DATA_MAX_PIXELS)
+        status =
+            descent_fail(DESCENT_BAD_ARGUMENT,
+                         "%s: pictures of %d x %d x %d are %lld bytes each, expected at most %d; a size "
+                         "makes them smaller",
+                         opening->request->path, size->height, size->width, size->channels,
+                         (long long)bytes, DATA_MAX_PIXELS);
     if (status == DESCENT_OK)
         status = open_part(opening, "training", opening->train_directory, &opening->train, &parts->train);
     if (status == DESCENT_OK)

@@ -210,6 +210,10 @@ static void picture_beyond_the_memory_limit_is_an_error(void **state)
                                   0x00, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
     EXPECT_ERROR(decoder, scratch_file("huge.png", png, sizeof png),
                  "more memory needed than a decoder has");
+    const struct data_image_size large = {12000, 12000, 3, DATA_FIT_COVER};
+    assert_int_equal(data_decoder_read(decoder, color, &large, NULL, NULL), DESCENT_BAD_ARGUMENT);
+    assert_non_null(
+        strstr(descent_error(), "12000 x 12000 x 3 are 432000000 bytes, expected at most 268435456"));
     expect_good(decoder, color);
     data_decoder_free(decoder);
 }

@@ -164,6 +164,8 @@ static void size_fit_and_gray_are_options(void **state)
     EXPECT_ERROR("sizes", ":7,fit=crop", "is 6 x 6, less than the 7 x 7 to crop");
     EXPECT_ERROR("sizes", ":size=1/2/3", "height/width");
     EXPECT_ERROR("sizes", ":size=20000", "size=20000", "16384");
+    EXPECT_ERROR("sizes", ":size=12000", "sizes: pictures of 12000 x 12000 x 3 are 432000000 bytes each",
+                 "at most 268435456");
     EXPECT_ERROR("sizes", ":fit=squash", "cover");
     EXPECT_ERROR("sizes", ":test=0.5", "test=0.5", "without a test part");
     EXPECT_ERROR("sizes", ":labels=fine", "labels", "known: size, fit, gray, test, cache");
