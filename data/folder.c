@@ -2,11 +2,13 @@
  * above the classes, or split here. Every picture is decoded once while opening, which finds the bad ones
  * and measures the good ones; as many as the cache holds stay in memory, the others are decoded again each
  * time. Not pictures in deeper folders. */
+#include "base/file.h"
 #include "base/random.h"
 #include "data/decoder.h"
 #include "data/known.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
@@ -145,24 +147,34 @@ static bool is_directory(const char *path)
     return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
 }
 
+static enum descent_status fail_too_long(const char *path)
+{
+    return descent_fail(DESCENT_BAD_ARGUMENT, "a path of more than %d bytes: %.200s...", PATH_MAX - 1,
+                        path);
+}
+
 /* Appends the pictures in PARENT/CLASS, or where `class` is NULL the folders in PARENT, by name. */
 static enum descent_status list_directory(struct descent_arena *arena, const char *parent,
                                           const char *class, int32_t label, struct list *list)
 {
     char path[PATH_MAX], inside[PATH_MAX];
     if (snprintf(path, sizeof path, "%s%s%s", parent, class ? "/" : "", class ? class : "") >= PATH_MAX)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: path too long", parent);
+        return fail_too_long(parent);
     DIR *directory = opendir(path);
     enum descent_status status = DESCENT_OK;
     if (!directory)
-        return descent_fail(DESCENT_IO_ERROR, "%s: cannot be listed", path);
-    for (struct dirent *entry; status == DESCENT_OK && (entry = readdir(directory));) {
+        return descent_fail_errno("list", path, errno);
+    for (struct dirent *entry; status == DESCENT_OK && (errno = 0, entry = readdir(directory));) {
         const char *name = entry->d_name;
-        if (*name == '.' || snprintf(inside, sizeof inside, "%s/%s", path, name) >= PATH_MAX ||
-            (class ? !is_picture(name) : !is_directory(inside)))
+        if (*name == '.' || (class && !is_picture(name)))
             continue;
-        status = append(list, (struct picture){class, descent_arena_string(arena, name), label});
+        if (snprintf(inside, sizeof inside, "%s/%s", path, name) >= PATH_MAX)
+            status = fail_too_long(inside);
+        else if (class || is_directory(inside))
+            status = append(list, (struct picture){class, descent_arena_string(arena, name), label});
     }
+    if (status == DESCENT_OK && errno)
+        status = descent_fail_errno("list", path, errno);
     closedir(directory);
     return status;
 }
@@ -206,7 +218,9 @@ static enum descent_status list_pictures(struct descent_arena *arena, const char
         const char *class = classes->at[i].name;
         size_t before = pictures->count;
         enum descent_status status = DESCENT_OK;
-        if (snprintf(path, sizeof path, "%s/%s", directory, class) < PATH_MAX && is_directory(path))
+        if (snprintf(path, sizeof path, "%s/%s", directory, class) >= PATH_MAX)
+            status = fail_too_long(path);
+        else if (is_directory(path))
             status = list_directory(arena, directory, class, (int32_t)i, pictures);
         if (status != DESCENT_OK)
             return status;
@@ -605,7 +619,8 @@ static enum descent_status open_folder(const struct data_request *request, struc
     return status;
 }
 
-/* A folder, in it or in its train/, with a picture. */
+/* A folder, in it or in its train/, with a picture; or one that cannot be listed, so that the message says
+ * why. */
 static bool recognize(const char *path)
 {
     char train[PATH_MAX];
@@ -613,14 +628,16 @@ static bool recognize(const char *path)
     struct list folders = {0}, pictures = {0};
     if (snprintf(train, sizeof train, "%s/train", path) < PATH_MAX && is_directory(train))
         path = train;
-    if (arena && is_directory(path) && list_directory(arena, path, NULL, 0, &folders) == DESCENT_OK)
-        for (size_t i = 0; i < folders.count && pictures.count == 0; i++)
-            list_directory(arena, path, folders.at[i].name, 0, &pictures);
-    bool found = pictures.count > 0;
+    enum descent_status status = DESCENT_OK;
+    bool possible = arena && is_directory(path);
+    if (possible)
+        status = list_directory(arena, path, NULL, 0, &folders);
+    for (size_t i = 0; status == DESCENT_OK && i < folders.count && pictures.count == 0; i++)
+        status = list_directory(arena, path, folders.at[i].name, 0, &pictures);
     free(folders.at);
     free(pictures.at);
     descent_arena_free(arena);
-    return found;
+    return possible && (pictures.count > 0 || status != DESCENT_OK);
 }
 
 const struct data_format data_format_folder = {

@@ -7,8 +7,10 @@
 
 #include "base/file.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { SIDE = 6, BYTES = SIDE * SIDE * 3 };
 
@@ -279,6 +281,33 @@ static void folders_that_make_no_sense_are_errors(void **state)
     EXPECT_ERROR("hollow/empty", "", "no data found", "CLASS/NAME.png");
 }
 
+static void folder_that_cannot_be_listed_says_why(void **state)
+{
+    (void)state;
+    struct data_set *set;
+    char path[PATH_MAX];
+    struct rlimit before;
+    write_part("locked", 8, 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, before.rlim_max}), 0);
+    enum descent_status status = data_open(scratch_path("locked"), &set);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, DESCENT_IO_ERROR);
+    assert_non_null(strstr(descent_error(), "cannot list"));
+    assert_non_null(strstr(descent_error(), "locked: Too many open files"));
+
+    /* cat/00.png is just too much. */
+    size_t length = (size_t)snprintf(path, sizeof path, "%s", scratch_path("locked"));
+    for (; length + strlen("/cat/00.png") < PATH_MAX; length += 2)
+        memcpy(path + length, "/.", 3);
+    assert_int_equal(data_open(path, &set), DESCENT_BAD_ARGUMENT);
+    assert_non_null(strstr(descent_error(), "a path of more than 4095 bytes: "));
+    assert_non_null(strstr(descent_error(), scratch_path("locked")));
+    path[length - 2] = 0;
+    assert_int_equal(data_open(path, &set), DESCENT_OK);
+    data_free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +318,7 @@ int main(void)
         cmocka_unit_test(what_is_not_the_pictures_fault_is_not_skipped),
         cmocka_unit_test(cache_and_threads_change_nothing),
         cmocka_unit_test(folders_that_make_no_sense_are_errors),
+        cmocka_unit_test(folder_that_cannot_be_listed_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
