@@ -179,6 +179,31 @@ static enum descent_status list_directory(struct descent_arena *arena, const cha
     return status;
 }
 
+/* The folder of the test part beside train/, or NULL. */
+static const char *find_test(struct descent_arena *arena, const char *path)
+{
+    static const char *const names[] = {"test", "val"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *directory = descent_arena_format(arena, "%s/%s", path, names[i]);
+        if (directory && is_directory(directory))
+            return directory;
+    }
+    return NULL;
+}
+
+/* The folder above the classes of the training part: PATH/train, unless that is itself a class, of pictures
+ * of trains: one without folders in it, and without a test part beside it. */
+static const char *find_train(struct descent_arena *arena, const char *path)
+{
+    struct list folders = {0};
+    const char *train = descent_arena_format(arena, "%s/train", path);
+    bool divided = train && is_directory(train) &&
+                   (find_test(arena, path) ||
+                    list_directory(arena, train, NULL, 0, &folders) != DESCENT_OK || folders.count > 0);
+    free(folders.at);
+    return divided ? train : path;
+}
+
 /* By file name, then by class, so that the order of numbered pictures survives their being sorted into
  * classes. */
 static int compare(const void *a, const void *b)
@@ -453,26 +478,12 @@ struct opening {
     size_t cache; /* bytes left */
 };
 
-/* The folder of the test part beside train/, or NULL. */
-static const char *find_test(struct descent_arena *arena, const char *path)
-{
-    static const char *const names[] = {"test", "val"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *directory = descent_arena_format(arena, "%s/%s", path, names[i]);
-        if (directory && is_directory(directory))
-            return directory;
-    }
-    return NULL;
-}
-
 static enum descent_status list_everything(struct opening *opening)
 {
     struct descent_arena *arena = opening->parts->arena;
     const char *path = opening->request->path;
     const struct descent_value *share = &opening->request->options[OPTION_TEST];
-    const char *train = descent_arena_format(arena, "%s/train", path);
-    bool divided = train && is_directory(train);
-    opening->train_directory = opening->test_directory = divided ? train : path;
+    opening->train_directory = opening->test_directory = find_train(arena, path);
     enum descent_status status =
         list_directory(arena, opening->train_directory, NULL, 0, &opening->classes);
     sort(&opening->classes);
@@ -483,7 +494,7 @@ static enum descent_status list_everything(struct opening *opening)
         status = list_pictures(arena, opening->train_directory, &opening->classes, true, &opening->train);
     if (status != DESCENT_OK)
         return status;
-    if (!divided)
+    if (opening->train_directory == path)
         return split(path, share->number, (int)opening->classes.count, &opening->train, &opening->test);
 
     struct list classes = {0};
@@ -623,15 +634,14 @@ static enum descent_status open_folder(const struct data_request *request, struc
  * why. */
 static bool recognize(const char *path)
 {
-    char train[PATH_MAX];
     struct descent_arena *arena = descent_arena_new();
     struct list folders = {0}, pictures = {0};
-    if (snprintf(train, sizeof train, "%s/train", path) < PATH_MAX && is_directory(train))
-        path = train;
     enum descent_status status = DESCENT_OK;
     bool possible = arena && is_directory(path);
-    if (possible)
+    if (possible) {
+        path = find_train(arena, path);
         status = list_directory(arena, path, NULL, 0, &folders);
+    }
     for (size_t i = 0; status == DESCENT_OK && i < folders.count && pictures.count == 0; i++)
         status = list_directory(arena, path, folders.at[i].name, 0, &pictures);
     free(folders.at);

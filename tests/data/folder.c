@@ -281,6 +281,24 @@ static void folders_that_make_no_sense_are_errors(void **state)
     EXPECT_ERROR("hollow/empty", "", "no data found", "CLASS/NAME.png");
 }
 
+static void class_may_be_of_trains(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%02d.png", i);
+        write_picture(i % 2 ? "vehicles/train" : "vehicles/car", name, SIDE, SIDE, i);
+    }
+    struct data_set *set = open_set("vehicles", "");
+    assert_int_equal(data_describe(set)->classes, 2);
+    assert_string_equal(data_describe(set)->class_names[1], "train");
+    assert_int_equal(data_describe(set)->train_count, 8);
+    data_free(set);
+    write_picture("vehicles/test/car", "0.png", SIDE, SIDE, 0);
+    EXPECT_ERROR("vehicles", "",
+                 "no data found"); /* of the two folders of a divided set, one holds no class */
+}
+
 static void folder_that_cannot_be_listed_says_why(void **state)
 {
     (void)state;
@@ -318,6 +336,7 @@ int main(void)
         cmocka_unit_test(what_is_not_the_pictures_fault_is_not_skipped),
         cmocka_unit_test(cache_and_threads_change_nothing),
         cmocka_unit_test(folders_that_make_no_sense_are_errors),
+        cmocka_unit_test(class_may_be_of_trains),
         cmocka_unit_test(folder_that_cannot_be_listed_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
