@@ -218,16 +218,15 @@ static enum descent_status name_classes(struct data_set *set)
 /* How often each value occurs in each channel. */
 static enum descent_status count_values(const struct data_source *source, uint64_t (*counts)[256])
 {
-    size_t size = data_source_sample_bytes(source), channels = (size_t)source->channels;
+    size_t size = data_source_sample_bytes(source);
     uint8_t *bytes = malloc(size);
     if (!bytes)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "no memory for a sample of %zu bytes", size);
     enum descent_status status = DESCENT_OK;
     for (int64_t i = 0; i < source->count && status == DESCENT_OK; i++) {
         status = source->read(source, i, bytes);
-        for (size_t k = 0; k < size && status == DESCENT_OK; k += channels)
-            for (size_t c = 0; c < channels; c++)
-                counts[c][bytes[k + c]]++;
+        if (status == DESCENT_OK)
+            data_count_values(counts, bytes, size, (size_t)source->channels);
     }
     free(bytes);
     return status;

@@ -319,13 +319,6 @@ struct pass {
     char message[1024];
 };
 
-static void count_values(uint64_t (*counts)[256], const uint8_t *bytes, size_t size, size_t channels)
-{
-    for (size_t k = 0; k < size; k += channels)
-        for (size_t c = 0; c < channels; c++)
-            counts[c][bytes[k + c]]++;
-}
-
 static void note_failure(struct pass *pass, int64_t i, enum descent_status status)
 {
     pthread_mutex_lock(&pass->mutex);
@@ -355,7 +348,7 @@ static void decode_chunk(void *context, int chunk, int thread)
         status = data_decoder_read(folder->shared->decoder, path_of(folder, i, path), &folder->size, bytes,
                                    pass->digest[i]);
         if (status == DESCENT_OK)
-            count_values(pass->counts[thread], bytes, size, (size_t)folder->base.channels);
+            data_count_values(pass->counts[thread], bytes, size, (size_t)folder->base.channels);
         else
             note_failure(pass, i, status);
     }

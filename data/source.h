@@ -52,6 +52,15 @@ void data_source_add_targets(struct data_source *source, double *targets, int ta
 
 bool data_source_is_in_memory(const struct data_source *source);
 
+/* Counts how often each value occurs in each channel of a sample of `size` bytes. */
+static inline void data_count_values(uint64_t (*counts)[256], const uint8_t *bytes, size_t size,
+                                     size_t channels)
+{
+    for (size_t k = 0; k < size; k += channels)
+        for (size_t c = 0; c < channels; c++)
+            counts[c][bytes[k + c]]++;
+}
+
 /* What a format finds. Whoever made it owns it: data_parts_free. */
 struct data_parts {
     struct descent_arena *arena; /* of the strings and arrays below */
