@@ -131,18 +131,6 @@ static enum descent_status read_file(struct reading *reading, struct data_stream
     return batch >= 0 ? check_batch(variant, where, *bytes, *got) : DESCENT_OK;
 }
 
-/* DIRECTORY/FILE, plain or gzipped. */
-static bool find(const char *directory, const char *file, char path[PATH_MAX])
-{
-    for (int i = 0; i < 2; i++) {
-        struct stat about;
-        int length = snprintf(path, PATH_MAX, "%s/%s%s", directory, file, i ? ".gz" : "");
-        if (length < PATH_MAX && stat(path, &about) == 0 && S_ISREG(about.st_mode))
-            return true;
-    }
-    return false;
-}
-
 static enum descent_status read_directory(struct reading *reading)
 {
     const struct variant *variant = reading->variant;
@@ -151,7 +139,7 @@ static enum descent_status read_directory(struct reading *reading)
         char path[PATH_MAX];
         struct data_stream *stream;
         const char *file = is_batch ? variant->batch[i] : variant->names[i - variant->batches].file;
-        if (!find(reading->path, file, path)) {
+        if (!data_stream_find(reading->path, file, path)) {
             if (!is_batch)
                 continue; /* classes without names are numbers */
             return descent_fail(DESCENT_NOT_FOUND, "%s: %s is missing, plain or .gz", reading->path, file);
@@ -295,10 +283,11 @@ static bool locate(const char *path, const struct variant **variant, bool *archi
         return *archive && snprintf(place, PATH_MAX, "%s", path) < PATH_MAX;
     }
     for (*variant = variants; *variant < variants + VARIANTS; ++*variant) {
-        if (snprintf(place, PATH_MAX, "%s", path) < PATH_MAX && find(place, (*variant)->batch[0], found))
+        if (snprintf(place, PATH_MAX, "%s", path) < PATH_MAX &&
+            data_stream_find(place, (*variant)->batch[0], found))
             return true;
         if (snprintf(place, PATH_MAX, "%s/%s", path, (*variant)->directory) < PATH_MAX &&
-            find(place, (*variant)->batch[0], found))
+            data_stream_find(place, (*variant)->batch[0], found))
             return true;
         *archive = snprintf(place, PATH_MAX, "%s/%s", path, (*variant)->archive) < PATH_MAX &&
                    stat(place, &about) == 0 && S_ISREG(about.st_mode);

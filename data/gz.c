@@ -5,7 +5,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,6 +37,17 @@ static enum descent_status fill(struct data_stream *stream)
     stream->taken += got;
     data_digest_add(stream->file_digest, stream->buffer, got);
     return DESCENT_OK;
+}
+
+bool data_stream_find(const char *directory, const char *name, char path[PATH_MAX])
+{
+    for (int i = 0; i < 2; i++) {
+        struct stat about;
+        int length = snprintf(path, PATH_MAX, "%s/%s%s", directory, name, i ? ".gz" : "");
+        if (length < PATH_MAX && stat(path, &about) == 0 && S_ISREG(about.st_mode))
+            return true;
+    }
+    return false;
 }
 
 enum descent_status data_stream_open(const char *path, struct data_stream **stream)

@@ -5,11 +5,17 @@
 #include "base/status.h"
 #include "data/digest.h"
 
+#include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct data_stream;
+
+/* The path of DIRECTORY/NAME or, where that is no regular file, of DIRECTORY/NAME.gz; false: neither is
+ * one. */
+bool data_stream_find(const char *directory, const char *name, char path[PATH_MAX]);
 
 /* Opens a regular file; gzip is recognized by its first two bytes, whatever the name. On failure *stream is
  * NULL. */

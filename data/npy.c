@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- A file ---- */
 
@@ -123,32 +122,20 @@ enum descent_status data_npy_read(struct data_stream *stream, int least, int mos
 
 /* ---- A directory ---- */
 
-/* The names of images and labels of both parts. */
+/* The files of images and labels of both parts. */
 static const char *const namings[][4] = {
-    {"x_train", "y_train", "x_test", "y_test"},
-    {"X_train", "y_train", "X_test", "y_test"},
-    {"train_images", "train_labels", "test_images", "test_labels"},
+    {"x_train.npy", "y_train.npy", "x_test.npy", "y_test.npy"},
+    {"X_train.npy", "y_train.npy", "X_test.npy", "y_test.npy"},
+    {"train_images.npy", "train_labels.npy", "test_images.npy", "test_labels.npy"},
 };
 
 enum { NAMINGS = sizeof namings / sizeof *namings };
-
-/* DIRECTORY/NAME.npy, plain or gzipped. */
-static bool find(const char *directory, const char *name, char path[PATH_MAX])
-{
-    for (int i = 0; i < 2; i++) {
-        struct stat about;
-        int length = snprintf(path, PATH_MAX, "%s/%s.npy%s", directory, name, i ? ".gz" : "");
-        if (length < PATH_MAX && stat(path, &about) == 0 && S_ISREG(about.st_mode))
-            return true;
-    }
-    return false;
-}
 
 static int find_naming(const char *directory)
 {
     char path[PATH_MAX];
     for (int i = 0; i < NAMINGS; i++)
-        if (find(directory, namings[i][0], path))
+        if (data_stream_find(directory, namings[i][0], path))
             return i;
     return -1;
 }
@@ -157,8 +144,8 @@ static enum descent_status read_file(struct data_parts *parts, const char *direc
                                      bool labels, struct data_array *array, char path[PATH_MAX])
 {
     struct data_stream *stream;
-    if (!find(directory, name, path))
-        return descent_fail(DESCENT_NOT_FOUND, "%s: %s.npy is missing, plain or .gz", directory, name);
+    if (!data_stream_find(directory, name, path))
+        return descent_fail(DESCENT_NOT_FOUND, "%s: %s is missing, plain or .gz", directory, name);
     enum descent_status status = data_stream_open(path, &stream);
     if (status != DESCENT_OK)
         return status;
