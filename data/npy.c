@@ -197,7 +197,10 @@ static bool recognize(const char *path)
 
 static enum descent_status open_directory(const struct data_request *request, struct data_parts *parts)
 {
-    const char *const *names = namings[find_naming(request->path)];
+    int naming = find_naming(request->path);
+    if (naming < 0)
+        return descent_fail(DESCENT_NOT_FOUND, "%s: is gone", request->path);
+    const char *const *names = namings[naming];
     enum descent_status status = open_part(parts, request, names, &parts->train);
     return status == DESCENT_OK ? open_part(parts, request, names + 2, &parts->test) : status;
 }

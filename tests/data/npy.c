@@ -1,5 +1,5 @@
 /* .npy pairs: which types become pixels and labels, and that nothing else does. */
-#include "data/data.h"
+#include "data/source.h"
 #include "tests/data/npy_files.h"
 
 #include <math.h>
@@ -248,6 +248,16 @@ static void every_truncation_is_an_error(void **state)
     }
 }
 
+static void set_that_is_gone_is_not_found(void **state)
+{
+    (void)state;
+    extern const struct data_format data_format_npy;
+    struct data_parts parts = {0};
+    const struct data_request request = {.path = scratch_path("gone")};
+    assert_int_equal(data_format_npy.open(&request, &parts), DESCENT_NOT_FOUND);
+    assert_non_null(strstr(descent_error(), "gone: is gone"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +267,7 @@ int main(void)
         cmocka_unit_test(mixed_targets_follow_their_images),
         cmocka_unit_test(malformed_header_says_what_was_expected),
         cmocka_unit_test(every_truncation_is_an_error),
+        cmocka_unit_test(set_that_is_gone_is_not_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
