@@ -181,10 +181,14 @@ static enum descent_status open_part(struct data_parts *parts, const struct data
     enum descent_status status = read_file(parts, directory, names[0], false, &images, images_path);
     if (status == DESCENT_OK)
         status = read_file(parts, directory, names[1], true, &labels, labels_path);
+    bool numbers = targets == NUMBERS || (targets == BY_TYPE && is_real(&labels));
+    if (status == DESCENT_OK && !numbers && labels.rank == 2 && labels.shape[1] != 1)
+        status = descent_fail(DESCENT_MISMATCH,
+                              "%s: shape %" PRIu64 " x %" PRIu64 "; expected N or N x 1 classes (one-hot?)",
+                              labels_path, labels.shape[0], labels.shape[1]);
     if (status == DESCENT_OK)
-        return data_source_of_arrays(
-            &images, images_path, &labels, labels_path,
-            targets == NUMBERS || (targets == BY_TYPE && is_real(&labels)) ? DATA_NUMBERS : 0, source);
+        return data_source_of_arrays(&images, images_path, &labels, labels_path, numbers ? DATA_NUMBERS : 0,
+                                     source);
     data_array_free(&images);
     data_array_free(&labels);
     return status;

@@ -10,12 +10,13 @@ static const uint8_t pixels[] = {0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6};
 static void write_pairs(const char *directory)
 {
     const int64_t labels[] = {2, 0};
-    struct bytes x = npy("|u1", "False", "(2, 2, 3)", pixels, 12),
+    struct bytes column = npy("<i8", "False", "(2, 1)", labels, 16),
+                 x = npy("|u1", "False", "(2, 2, 3)", pixels, 12),
                  y = npy("<i8", "False", "(2,)", labels, 16);
     write_file(directory, "x_train.npy", &x);
     write_file(directory, "y_train.npy", &y);
     write_file(directory, "x_test.npy", &x);
-    write_file(directory, "y_test.npy", &y);
+    write_file(directory, "y_test.npy", &column);
 }
 
 static void expect_pixels(const char *directory)
@@ -123,6 +124,12 @@ static void what_a_byte_or_a_class_cannot_keep_is_refused(void **state)
     file = npy("<f4", "False", "(2, 1001)", wide, sizeof wide);
     write_file("refused", "y_train.npy", &file);
     EXPECT_ERROR("refused", "1001 targets a sample, expected at most 1000");
+    file = npy("|u1", "False", "(2, 3)", (const uint8_t[]){0, 0, 1, 1, 0, 0}, 6);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused", "y_train.npy: shape 2 x 3; expected N or N x 1 classes (one-hot?)");
+    file = npy("<f4", "False", "(2, 3)", wide, 24);
+    write_file("refused", "y_train.npy", &file);
+    EXPECT_ERROR("refused:targets=classes", "y_train.npy: shape 2 x 3; expected N or N x 1 classes");
     const int32_t labels[] = {0, -1, 2};
     file = npy("<i4", "False", "(2,)", labels, 8);
     write_file("refused", "y_train.npy", &file);
