@@ -103,7 +103,7 @@ static double value_at(const struct data_array *array, size_t i)
 /* Pictures of floating-point numbers are bytes divided by 255 where nothing exceeds 1. */
 static double pixel_scale(const struct data_array *array)
 {
-    if (array->element != DATA_F32 && array->element != DATA_F64)
+    if (!data_is_real(array))
         return 1;
     for (size_t i = 0; i < array->size; i++)
         if (!(value_at(array, i) <= 1))
@@ -115,16 +115,22 @@ static double pixel_scale(const struct data_array *array)
 static enum descent_status make_pixels(struct data_array *array, const char *name)
 {
     const double slack = 1e-3; /* float16 pictures that became float32 are refused */
+    const char *fractions = ", or these divided by 255";
+    if (array->scale > 0 && data_is_real(array))
+        fractions =
+            array->scale > 1 ? " divided by 255, as in the training part" : ", as in the training part";
+    else if (!(array->scale > 0))
+        array->scale = pixel_scale(array);
     if (array->element == DATA_U8)
         return DESCENT_OK;
-    double scale = pixel_scale(array);
+    double scale = data_is_real(array) ? array->scale : 1;
     for (size_t i = 0; i < array->size; i++) {
         double value = value_at(array, i), pixel = round(value * scale);
         if (!(pixel >= 0 && pixel <= 255 && fabs(value * scale - pixel) <= slack))
             return descent_fail(DESCENT_BAD_FORMAT,
                                 "%s: value %zu is %.9g; pixels are kept as bytes: expected whole numbers "
-                                "0 .. 255, or these divided by 255",
-                                name, i, value);
+                                "0 .. 255%s",
+                                name, i, value, fractions);
         array->bytes[i] = (uint8_t)pixel;
     }
     array->element = DATA_U8;

@@ -172,9 +172,13 @@ static enum descent_status open_part(struct data_parts *parts, const char *direc
         status = read_file(parts, directory, stem, "labels", 1, &labels, labels_path);
     if (status == DESCENT_OK && split >= 0)
         status = transpose(&images, images_path);
-    if (status == DESCENT_OK)
-        return data_source_of_arrays(&images, images_path, &labels, labels_path,
-                                     split >= 0 ? splits[split].lowest : 0, source);
+    if (status == DESCENT_OK) {
+        images.scale = parts->scale;
+        status = data_source_of_arrays(&images, images_path, &labels, labels_path,
+                                       split >= 0 ? splits[split].lowest : 0, source);
+        parts->scale = images.scale;
+        return status;
+    }
     data_array_free(&images);
     data_array_free(&labels);
     return status;

@@ -166,11 +166,6 @@ static const struct descent_option options[] = {
      .help = "what y holds; type: classes where it is of integers, numbers to predict where it is not"},
 };
 
-static bool is_real(const struct data_array *array)
-{
-    return array->element == DATA_F32 || array->element == DATA_F64;
-}
-
 static enum descent_status open_part(struct data_parts *parts, const struct data_request *request,
                                      const char *const names[2], struct data_source **source)
 {
@@ -181,14 +176,18 @@ static enum descent_status open_part(struct data_parts *parts, const struct data
     enum descent_status status = read_file(parts, directory, names[0], false, &images, images_path);
     if (status == DESCENT_OK)
         status = read_file(parts, directory, names[1], true, &labels, labels_path);
-    bool numbers = targets == NUMBERS || (targets == BY_TYPE && is_real(&labels));
+    bool numbers = targets == NUMBERS || (targets == BY_TYPE && data_is_real(&labels));
     if (status == DESCENT_OK && !numbers && labels.rank == 2 && labels.shape[1] != 1)
         status = descent_fail(DESCENT_MISMATCH,
                               "%s: shape %" PRIu64 " x %" PRIu64 "; expected N or N x 1 classes (one-hot?)",
                               labels_path, labels.shape[0], labels.shape[1]);
-    if (status == DESCENT_OK)
-        return data_source_of_arrays(&images, images_path, &labels, labels_path, numbers ? DATA_NUMBERS : 0,
-                                     source);
+    if (status == DESCENT_OK) {
+        images.scale = parts->scale;
+        status = data_source_of_arrays(&images, images_path, &labels, labels_path,
+                                       numbers ? DATA_NUMBERS : 0, source);
+        parts->scale = images.scale;
+        return status;
+    }
     data_array_free(&images);
     data_array_free(&labels);
     return status;

@@ -70,6 +70,7 @@ struct data_parts {
     const char *const *class_names; /* NULL: the numbers */
     const struct data_file *files;
     int file_count;
+    double scale; /* of floating-point pixels (data/array.h), as the training part has it; 0: not known */
     int64_t skipped;           /* samples left out because they could not be decoded */
     const char *skipped_first; /* what was wrong with the first of them, or NULL */
     /* How often each value occurs in each channel of the training part, where the format has counted while

@@ -89,6 +89,38 @@ static void every_type_that_loses_nothing_becomes_pixels(void **state)
     expect_pixels("types");
 }
 
+/* A dark test set of whole numbers is no set of fractions, nor one of fractions whatever fits in a byte. */
+static void training_part_decides_the_scale_of_both(void **state)
+{
+    (void)state;
+    float whole[12], fraction[12], dark[12] = {1};
+    for (int i = 0; i < 12; i++) {
+        whole[i] = pixels[i];
+        fraction[i] = (float)pixels[i] / 255;
+    }
+    struct bytes wholes = npy("<f4", "False", "(2, 2, 3)", whole, sizeof whole),
+                 fractions = npy("<f4", "False", "(2, 2, 3)", fraction, sizeof fraction),
+                 darks = npy("<f4", "False", "(2, 2, 3)", dark, sizeof dark);
+    write_pairs("scales");
+    write_file("scales", "x_train.npy", &wholes);
+    write_file("scales", "x_test.npy", &darks);
+    struct data_set *set;
+    assert_int_equal(data_open(scratch_path("scales"), &set), DESCENT_OK);
+    const struct data_info *info = data_describe(set);
+    struct data_view *view = data_view_test(set);
+    float x[6];
+    assert_int_equal(data_sample(view, 0, x, NULL), DESCENT_OK);
+    assert_int_equal(lround(((double)x[0] * (double)info->deviation[0] + (double)info->mean[0]) * 255), 1);
+    data_view_free(view);
+    data_free(set);
+    write_file("scales", "x_test.npy", &fractions);
+    EXPECT_ERROR("scales", "x_test.npy", "value 1 is 0.2",
+                 "whole numbers 0 .. 255, as in the training part");
+    write_file("scales", "x_train.npy", &fractions);
+    write_file("scales", "x_test.npy", &wholes);
+    EXPECT_ERROR("scales", "x_test.npy", "value 1 is 51", "divided by 255, as in the training part");
+}
+
 static void what_a_byte_or_a_class_cannot_keep_is_refused(void **state)
 {
     (void)state;
@@ -269,6 +301,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_that_loses_nothing_becomes_pixels),
+        cmocka_unit_test(training_part_decides_the_scale_of_both),
         cmocka_unit_test(what_a_byte_or_a_class_cannot_keep_is_refused),
         cmocka_unit_test(real_targets_are_numbers_to_predict),
         cmocka_unit_test(mixed_targets_follow_their_images),
