@@ -134,6 +134,9 @@ static enum descent_status make_pixels(struct data_array *array, const char *nam
         array->bytes[i] = (uint8_t)pixel;
     }
     array->element = DATA_U8;
+    uint8_t *fitting = realloc(array->bytes, array->size); /* of 8 bytes a pixel 7 are free now */
+    if (fitting)
+        array->bytes = fitting;
     return DESCENT_OK;
 }
 
