@@ -80,9 +80,9 @@ static enum descent_status locate(struct descent_arena *arena, const char *what,
                         searched ? searched : "", own ? "" : " (DESCENT_DATA is not set)", known->supply);
 }
 
-/* The options of a format from "key=value,...", or NULL for none. */
-static enum descent_status read_options(const struct data_format *format, const char *text,
-                                        struct descent_value *values)
+/* The options of the set at `path` from "key=value,...", or NULL for none. */
+static enum descent_status read_options(const struct data_format *format, const char *path,
+                                        const char *text, struct descent_value *values)
 {
     char spec_text[1024], what[64];
     struct descent_spec spec;
@@ -92,7 +92,7 @@ static enum descent_status read_options(const struct data_format *format, const 
                             length, (int)sizeof spec_text - 1);
     enum descent_status status = descent_spec_parse(spec_text, &spec);
     if (status != DESCENT_OK)
-        return status;
+        return descent_fail_in(status, "%s", path);
     snprintf(what, sizeof what, "data format %s", format->info.name);
     if (spec.count > 1)
         status = descent_fail(DESCENT_BAD_ARGUMENT, "data options '%s': unexpected '+'", text);
@@ -112,7 +112,7 @@ static enum descent_status open_parts(struct data_request *request, const char *
         if (!formats[i]->recognize(request->path))
             continue;
         assert(formats[i]->info.option_count <= DATA_FORMAT_OPTIONS);
-        enum descent_status status = read_options(formats[i], options, values);
+        enum descent_status status = read_options(formats[i], request->path, options, values);
         return status == DESCENT_OK ? formats[i]->open(request, parts) : status;
     }
     char expected[1024] = "";
@@ -133,7 +133,7 @@ static enum descent_status split_options(struct descent_arena *arena, const char
     if (!colon || exists(what))
         return DESCENT_OK;
     *path = descent_arena_format(arena, "%.*s", (int)(colon - what), what);
-    *options = colon + 1;
+    *options = colon[1] ? colon + 1 : NULL;
     return *path ? DESCENT_OK : DESCENT_OUT_OF_MEMORY;
 }
 

@@ -318,6 +318,16 @@ static void emnist_is_turned_and_names_its_split(void **state)
     EXPECT_ERROR(DESCENT_BAD_ARGUMENT, path, "split=words", "letters");
 }
 
+static void options_that_are_none_are_nothing_and_bad_ones_name_the_set(void **state)
+{
+    (void)state;
+    char spec[256];
+    snprintf(spec, sizeof spec, "%s:", write_set("optional"));
+    expect_found(spec, scratch_path("optional"));
+    snprintf(spec, sizeof spec, "%s:split=", scratch_path("optional"));
+    EXPECT_ERROR(DESCENT_BAD_ARGUMENT, spec, "optional: ", "expected a value");
+}
+
 static void qmnist_labels_are_the_first_of_eight_integers(void **state)
 {
     (void)state;
@@ -411,6 +421,7 @@ int main(void)
         TEST(unnamed_classes_are_counted_by_label),
         TEST(set_is_named_after_its_directory_however_written),
         TEST(emnist_is_turned_and_names_its_split),
+        TEST(options_that_are_none_are_nothing_and_bad_ones_name_the_set),
         TEST(qmnist_labels_are_the_first_of_eight_integers),
         TEST(idx_of_other_ranks_and_types_is_read),
         TEST(published_files_are_recognized_by_their_digests),
