@@ -33,6 +33,9 @@ enum descent_status descent_fail(enum descent_status status, const char *format,
     va_start(arguments, format);
     vsnprintf(fresh, sizeof fresh, format, arguments);
     va_end(arguments);
+    for (char *at = fresh; *at; at++) /* names out of a stranger's file may command a terminal */
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
     memcpy(message, fresh, sizeof message);
     return status;
 }

@@ -32,8 +32,8 @@ const char *descent_status_text(enum descent_status status);
  * Valid until the next failure on this thread. */
 const char *descent_error(void);
 
-/* Keeps a message (printf style, cut at 1,023 bytes) and returns `status`, so that a function can end with
- * `return descent_fail(DESCENT_BAD_FORMAT, "%s: ...", path)`. */
+/* Keeps a message (printf style, cut at 1,023 bytes, '?' for control characters) and returns `status`, so
+ * that a function can end with `return descent_fail(DESCENT_BAD_FORMAT, "%s: ...", path)`. */
 enum descent_status descent_fail(enum descent_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -58,6 +58,19 @@ static void long_messages_are_cut_at_1023_bytes(void **state)
     assert_memory_equal(descent_error(), "b: aaa", 6);
 }
 
+static void control_characters_do_not_reach_a_terminal(void **state)
+{
+    (void)state;
+    descent_fail(DESCENT_BAD_FORMAT, "tensor '%s'",
+                 "\033[2J\r\n\x7f stra\xc3\x9f"
+                 "e");
+    assert_string_equal(descent_error(), "tensor '?[2J??? stra\xc3\x9f"
+                                         "e'");
+    descent_fail_in(DESCENT_BAD_FORMAT, "a\tb");
+    assert_string_equal(descent_error(), "a?b: tensor '?[2J??? stra\xc3\x9f"
+                                         "e'");
+}
+
 static void *fail_elsewhere(void *seen)
 {
     strcpy(seen, descent_error());
@@ -85,6 +98,7 @@ int main(void)
         cmocka_unit_test(prefixes_go_before_the_message),
         cmocka_unit_test(a_message_may_quote_the_one_before),
         cmocka_unit_test(long_messages_are_cut_at_1023_bytes),
+        cmocka_unit_test(control_characters_do_not_reach_a_terminal),
         cmocka_unit_test(each_thread_has_its_own_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
