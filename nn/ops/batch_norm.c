@@ -130,6 +130,13 @@ static struct sums batch_moments(const struct nn_call *call)
     return all;
 }
 
+/* The new running statistic. Of momentum 1 it is the batch's alone, also where the old one is not finite:
+ * the first pass of an average forgets what was before. */
+static float renew(float old, double batch, double momentum)
+{
+    return (float)(momentum == 1 ? batch : (1 - momentum) * (double)old + momentum * batch);
+}
+
 /* running = (1 - momentum) running + momentum batch. One number a channel has no unbiased variance (PyTorch
  * refuses to train on it): then the running statistics stay as they are. */
 static void update_running(const struct nn_call *call, struct sums batch, double count)
@@ -141,8 +148,8 @@ static void update_running(const struct nn_call *call, struct sums batch, double
     double momentum = call->statistics_pass > 0 ? 1 / (double)call->statistics_pass : o->momentum;
     for (int c = 0; c < call->out.channels; c++) {
         double unbiased = batch.second[c] / (count - 1);
-        mean->value[c] = (float)((1 - momentum) * (double)mean->value[c] + momentum * batch.first[c]);
-        variance->value[c] = (float)((1 - momentum) * (double)variance->value[c] + momentum * unbiased);
+        mean->value[c] = renew(mean->value[c], batch.first[c], momentum);
+        variance->value[c] = renew(variance->value[c], unbiased, momentum);
     }
     mean->version++;
     variance->version++;

@@ -249,6 +249,22 @@ static void running_statistics_equal_pytorch(void **state)
     release(&net);
 }
 
+static void average_of_statistics_forgets_what_was_not_finite(void **state)
+{
+    (void)state;
+    struct network net = build(momentum_of_three_tenths, 3, (struct nn_shape){2, 1, 2}, 1, 0);
+    for (int i = 0; i < 12; i++)
+        net.input[i] = (float)((5 * (i / 4) + 3 * (i % 2) + 2 * (i / 2 % 2)) % 7 * (1 + i % 2));
+    for (int c = 0; c < 2; c++) {
+        param_of(&net, "running_mean")->value[c] = c ? NAN : INFINITY;
+        param_of(&net, "running_var")->value[c] = c ? INFINITY : NAN;
+    }
+    nn_average_statistics(net.plan, 1);
+    step(&net, 3);
+    check_running(&net, (const double[]){2.5, 19.0 / 3}, (const double[]){5.1, 50.0 / 3});
+    release(&net);
+}
+
 static void one_number_a_channel_leaves_running_statistics_alone(void **state)
 {
     (void)state;
@@ -455,6 +471,7 @@ int main(void)
         cmocka_unit_test(layer_norm_of_a_large_mean_is_exact),
         cmocka_unit_test(a_constant_channel_becomes_the_shift),
         cmocka_unit_test(running_statistics_equal_pytorch),
+        cmocka_unit_test(average_of_statistics_forgets_what_was_not_finite),
         cmocka_unit_test(one_number_a_channel_leaves_running_statistics_alone),
         cmocka_unit_test(fused_relu_equals_relu),
         cmocka_unit_test(threads_do_not_change_a_bit),
