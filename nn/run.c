@@ -285,7 +285,7 @@ enum descent_status nn_backward_with(struct nn_backward_options options)
         return descent_fail(DESCENT_BAD_ARGUMENT, "nn_backward: no nn_forward came before");
     plan->backward_passes++;
     for (int i = 0; i < plan->graph->param_count && options.clear; i++)
-        if (!plan->reached[i])
+        if (!plan->reached[i] || options.from) /* no step may come that would begin with it */
             clear_gradient(&plan->graph->param[i]);
     if (plan->gradient[plan->options.loss->index] == NN_NONE) /* everything is frozen */
         return DESCENT_OK;

@@ -158,6 +158,28 @@ static void a_step_refuses_what_does_not_fit_the_plan(void **state)
     nn_plan_free(plan);
 }
 
+static void backward_from_a_node_clears_what_lies_beyond(void **state)
+{
+    (void)state;
+    const float images[] = {1, 2, 3, 4}, gradient[] = {1, 1, 1};
+    nn_node *x = nn_input(graph, 4, 1, 1), *middle = nn_relu(nn_dense(x, 3, .init = "constant:1"));
+    nn_node *loss = nn_dense(middle, 1);
+    nn_plan *plan = nn_compile(graph, .loss = loss, .batch = 1, .training = true);
+    assert_non_null(plan);
+    int count;
+    struct descent_param *param = nn_params(graph, &count);
+    nn_feed(plan, x, images);
+    assert_int_equal(nn_forward(plan, 1), DESCENT_OK);
+    assert_int_equal(nn_backward(plan), DESCENT_OK);
+    assert_float_equal(param[3].grad[0], 1, 0);
+    assert_int_equal(nn_forward(plan, 1), DESCENT_OK);
+    assert_int_equal(nn_backward(plan, .clear = true, .from = middle, .gradient = gradient), DESCENT_OK);
+    assert_float_equal(param[3].grad[0], 0, 0);
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(param[0].grad[i], images[i], 0);
+    nn_plan_free(plan);
+}
+
 static void nodes_made_after_a_plan_are_not_its_own(void **state)
 {
     (void)state;
@@ -300,6 +322,7 @@ int main(void)
         TEST(shared_parameters_must_fit),
         TEST(frozen_parameters_get_no_gradient),
         TEST(a_step_refuses_what_does_not_fit_the_plan),
+        TEST(backward_from_a_node_clears_what_lies_beyond),
         TEST(nodes_made_after_a_plan_are_not_its_own),
         TEST(the_first_value_that_is_not_finite_is_named),
         TEST(initializers_have_the_moments_of_their_formulas),
