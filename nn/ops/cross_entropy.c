@@ -135,7 +135,8 @@ static void forward_chunk(const struct nn_call *call, int chunk, int chunks, int
         target_row(call, i, q);
         for (int j = 0; j < classes; j += NN_LANES) {
             nn_vector log_p = (nn_vector_load_part(x + j, classes - j) - all.max) - all.log_sum;
-            gain += nn_vector_load_part(q + j, classes - j) * log_p;
+            nn_vector weight = nn_vector_load_part(q + j, classes - j);
+            gain = nn_vector_select(weight != 0, gain + weight * log_p, gain); /* 0 log 0 = 0 */
         }
         call->y[i] = -nn_vector_sum(gain);
     }

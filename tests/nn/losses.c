@@ -117,6 +117,31 @@ static void extreme_logits_have_finite_losses(void **state)
     nn_graph_free(graph);
 }
 
+/* Classes that a network rules out by a logit of -infinity cost nothing as long as they are no target. */
+static void masked_classes_have_no_share_in_the_loss(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 6; k++) { /* logits or log p; class indices or probabilities; fused or not */
+        nn_graph *graph = nn_graph_new(1);
+        nn_node *x = nn_input(graph, 3, 1, 1);
+        nn_node *target = k % 2 ? nn_labels(graph, 3) : nn_input(graph, 3, 1, 1);
+        nn_node *loss =
+            k / 2 == 2 ? nn_negative_log_likelihood(x, target) : nn_softmax_cross_entropy(x, target);
+        nn_plan *plan = nn_compile(graph, .loss = loss, .batch = 1, .training = true,
+                                   .input_gradients = true, .without = k / 2 == 1 ? NN_WITHOUT_FUSION : 0);
+        assert_non_null(plan);
+        nn_feed(plan, x, (const float[]){-0.5f, -INFINITY, -0.5f});
+        nn_feed(plan, target, k % 2 ? (const void *)(const int32_t[]){2} : (const float[]){0, 0, 1});
+        step(plan, 1);
+        assert_near(nn_loss(plan), k / 2 == 2 ? 0.5 : log(2), 1e-6);
+        for (int j = 0; j < 3; j++)
+            assert_near((double)nn_gradient(plan, x)[j], k / 2 == 2 ? -(j == 2) : (j != 1) * 0.5 - (j == 2),
+                        1e-6);
+        nn_plan_free(plan);
+        nn_graph_free(graph);
+    }
+}
+
 typedef nn_node *layer_function(nn_node *x);
 
 static nn_node *flatten(nn_node *x)
@@ -283,6 +308,7 @@ int main(void)
         cmocka_unit_test(cross_entropy_equals_pytorch),
         cmocka_unit_test(classes_of_no_weight_have_no_loss),
         cmocka_unit_test(extreme_logits_have_finite_losses),
+        cmocka_unit_test(masked_classes_have_no_share_in_the_loss),
         cmocka_unit_test(a_sample_ignores_its_batch),
         cmocka_unit_test(reshape_keeps_chw_order),
         cmocka_unit_test(bad_targets_are_errors_that_say_what_was_expected),
