@@ -327,13 +327,16 @@ void nn_clear_gradients(nn_graph *graph)
         memset(graph->memory + graph->gradient_offset, 0, graph->gradient_count * sizeof *graph->memory);
 }
 
-/* Marks the parameters of the layers nearest to the output. */
-static void mark_output(nn_graph *graph, const nn_node *node)
+/* Marks the parameters of the layers nearest to the output. `visited` is by node index. */
+static void mark_output(nn_graph *graph, const nn_node *node, bool *visited)
 {
+    if (visited[node->index])
+        return;
+    visited[node->index] = true;
     for (int i = 0; i < node->param_count; i++)
         graph->param[node->param[i]].role = DESCENT_ROLE_OUTPUT;
     for (int i = 0; i < node->input_count && !node->param_count; i++)
-        mark_output(graph, node->input[i]);
+        mark_output(graph, node->input[i], visited);
 }
 
 enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
@@ -347,9 +350,12 @@ enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
         if (graph->param[i].kind != DESCENT_BUFFER && !graph->init[i].frozen)
             gradients += room;
     }
-    float *memory = descent_alloc((values + gradients) * sizeof *memory);
-    if (!memory)
+    bool *visited = calloc((size_t)graph->node_count, sizeof *visited);
+    float *memory = visited ? descent_alloc((values + gradients) * sizeof *memory) : NULL;
+    if (!memory) {
+        free(visited);
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory for %zu parameters", values);
+    }
     float *value = memory, *gradient = memory + values;
     for (int i = 0; i < graph->param_count; i++) {
         struct descent_param *param = &graph->param[i];
@@ -365,12 +371,14 @@ enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
             nn_initialize(param, init->init, init->fan_in, init->fan_out, graph->seed);
         if (status) {
             descent_free(memory);
+            free(visited);
             return status;
         }
         param->version = 1;
     }
     if (output)
-        mark_output(graph, output);
+        mark_output(graph, output, visited);
+    free(visited);
     graph->memory = memory;
     graph->gradient_offset = values;
     graph->gradient_count = gradients;

@@ -158,6 +158,22 @@ static void a_step_refuses_what_does_not_fit_the_plan(void **state)
     nn_plan_free(plan);
 }
 
+/* 2^100 paths lead from the head to the first layer. */
+static void output_is_found_through_many_diamonds(void **state)
+{
+    (void)state;
+    nn_node *y = nn_dense(nn_dense(nn_input(graph, 2, 1, 1), 2), 2);
+    for (int i = 0; i < 100; i++)
+        y = nn_add(y, nn_relu(y));
+    nn_plan *plan = nn_compile(graph, .output = y, .batch = 1);
+    assert_non_null(plan);
+    int count;
+    const struct descent_param *param = nn_params(graph, &count);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(param[i].role, i < 2 ? DESCENT_ROLE_HIDDEN : DESCENT_ROLE_OUTPUT);
+    nn_plan_free(plan);
+}
+
 static void backward_from_a_node_clears_what_lies_beyond(void **state)
 {
     (void)state;
@@ -322,6 +338,7 @@ int main(void)
         TEST(shared_parameters_must_fit),
         TEST(frozen_parameters_get_no_gradient),
         TEST(a_step_refuses_what_does_not_fit_the_plan),
+        TEST(output_is_found_through_many_diamonds),
         TEST(backward_from_a_node_clears_what_lies_beyond),
         TEST(nodes_made_after_a_plan_are_not_its_own),
         TEST(the_first_value_that_is_not_finite_is_named),
