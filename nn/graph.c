@@ -376,8 +376,7 @@ enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
         }
         param->version = 1;
     }
-    if (output)
-        mark_output(graph, output, visited);
+    mark_output(graph, output, visited);
     free(visited);
     graph->memory = memory;
     graph->gradient_offset = values;

@@ -24,7 +24,7 @@ struct nn_graph {
     const char *message;
 };
 
-/* Allocates and initializes the parameters, once. */
+/* Allocates and initializes the parameters, once. `output` tells which are those of the last layer. */
 enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output);
 
 #endif

@@ -444,7 +444,7 @@ static enum descent_status check(const struct nn_compile_options *o)
 
 nn_plan *nn_compile_with(struct nn_compile_options options)
 {
-    if (check(&options) || nn_graph_seal(options.graph, options.output))
+    if (check(&options) || nn_graph_seal(options.graph, options.output ? options.output : options.loss))
         return NULL;
     size_t nodes = (size_t)options.graph->node_count;
     nn_plan *plan = calloc(1, sizeof *plan);
