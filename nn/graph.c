@@ -339,49 +339,72 @@ static void mark_output(nn_graph *graph, const nn_node *node, bool *visited)
         mark_output(graph, node->input[i], visited);
 }
 
+/* Floats that a parameter takes: whole cache lines. */
+static size_t room_of(const struct descent_param *param)
+{
+    return descent_round_up((size_t)param->size * sizeof(float)) / sizeof(float);
+}
+
+static bool is_trained(const nn_graph *graph, int i)
+{
+    return graph->param[i].kind != DESCENT_BUFFER && !graph->init[i].frozen;
+}
+
+/* Lays the parameters out from `value` on and their gradients from `gradient` on; both NULL: nowhere. */
+static void place_params(nn_graph *graph, float *value, float *gradient)
+{
+    for (int i = 0; i < graph->param_count; i++) {
+        struct descent_param *param = &graph->param[i];
+        param->value = value;
+        param->grad = is_trained(graph, i) ? gradient : NULL;
+        value += value ? room_of(param) : 0;
+        gradient += param->grad ? room_of(param) : 0;
+    }
+}
+
+static enum descent_status initialize_params(nn_graph *graph)
+{
+    for (int i = 0; i < graph->param_count; i++) {
+        struct descent_param *param = &graph->param[i];
+        const struct nn_param_init *init = &graph->init[i];
+        enum descent_status status =
+            nn_initialize(param, init->init, init->fan_in, init->fan_out, graph->seed);
+        if (status)
+            return descent_fail_in(status, "%s", param->name);
+        param->version = 1;
+    }
+    return DESCENT_OK;
+}
+
 enum descent_status nn_graph_seal(nn_graph *graph, const nn_node *output)
 {
     if (graph->memory)
         return DESCENT_OK;
-    size_t line = DESCENT_ALIGNMENT / sizeof(float), values = 0, gradients = 0;
+    size_t values = 0, gradients = 0;
     for (int i = 0; i < graph->param_count; i++) {
-        size_t room = ((size_t)graph->param[i].size + line - 1) / line * line;
-        values += room;
-        if (graph->param[i].kind != DESCENT_BUFFER && !graph->init[i].frozen)
-            gradients += room;
+        values += room_of(&graph->param[i]);
+        gradients += is_trained(graph, i) ? room_of(&graph->param[i]) : 0;
     }
     bool *visited = calloc((size_t)graph->node_count, sizeof *visited);
     float *memory = visited ? descent_alloc((values + gradients) * sizeof *memory) : NULL;
-    if (!memory) {
-        free(visited);
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory for %zu parameters", values);
+    enum descent_status status = DESCENT_OUT_OF_MEMORY;
+    if (memory) {
+        place_params(graph, memory, memory + values);
+        status = initialize_params(graph);
+    } else {
+        descent_fail(status, "out of memory for %zu parameters", values);
     }
-    float *value = memory, *gradient = memory + values;
-    for (int i = 0; i < graph->param_count; i++) {
-        struct descent_param *param = &graph->param[i];
-        const struct nn_param_init *init = &graph->init[i];
-        size_t room = ((size_t)param->size + line - 1) / line * line;
-        param->value = value;
-        value += room;
-        if (param->kind != DESCENT_BUFFER && !init->frozen) {
-            param->grad = gradient;
-            gradient += room;
-        }
-        enum descent_status status =
-            nn_initialize(param, init->init, init->fan_in, init->fan_out, graph->seed);
-        if (status) {
-            descent_free(memory);
-            free(visited);
-            return status;
-        }
-        param->version = 1;
+    if (status == DESCENT_OK) {
+        mark_output(graph, output, visited);
+        graph->memory = memory;
+        graph->gradient_offset = values;
+        graph->gradient_count = gradients;
+    } else {
+        place_params(graph, NULL, NULL);
+        descent_free(memory);
     }
-    mark_output(graph, output, visited);
     free(visited);
-    graph->memory = memory;
-    graph->gradient_offset = values;
-    graph->gradient_count = gradients;
-    return DESCENT_OK;
+    return status;
 }
 
 bool nn_layer(const nn_graph *graph, int i, struct nn_layer_info *info)

@@ -158,7 +158,7 @@ FILL(orthogonal)
     int tall = rows > columns ? rows : columns, thin = rows > columns ? columns : rows;
     float *q = malloc((size_t)param->size * sizeof *q);
     if (!q)
-        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory to initialize '%s'", param->name);
+        return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory to initialize it");
     for (int64_t i = 0; i < param->size; i++)
         q[i] = (float)descent_random_normal(&random);
     enum descent_status status = descent_sqr(tall, thin, q, NULL);

@@ -3,7 +3,10 @@
 #include "nn/op.h"
 #include "tests/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 static nn_graph *graph;
 
@@ -312,6 +315,34 @@ static void orthogonal_matrices_are_orthogonal(void **state)
     }
 }
 
+/* Address space for the parameters, and not for the matrix that the initializer takes beside them. */
+static void parameters_that_cannot_be_initialized_are_nowhere(void **state)
+{
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip(); /* they take address space without end */
+#endif
+    struct rlimit before;
+    nn_node *y = nn_dense(nn_input(graph, 1 << 12, 1, 1), 1 << 12, .init = "orthogonal", .name = "wide");
+    size_t bytes = sizeof(float) << 24, pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (!statm)
+        skip();
+    assert_int_equal(fscanf(statm, "%zu", &pages), 1);
+    fclose(statm);
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    rlim_t limit = pages * (size_t)sysconf(_SC_PAGESIZE) + 2 * bytes + bytes / 2;
+    assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){limit, before.rlim_max}), 0);
+    nn_plan *plan = nn_compile(graph, .output = y, .batch = 1);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_null(plan);
+    assert_string_equal(descent_error(), "wide.weight: out of memory to initialize it");
+    int count;
+    const struct descent_param *param = nn_params(graph, &count);
+    for (int i = 0; i < count; i++)
+        assert_true(!param[i].value && !param[i].grad);
+}
+
 static void a_layer_more_changes_no_other_layers_weights(void **state)
 {
     (void)state;
@@ -345,6 +376,7 @@ int main(void)
         TEST(the_first_value_that_is_not_finite_is_named),
         TEST(initializers_have_the_moments_of_their_formulas),
         TEST(orthogonal_matrices_are_orthogonal),
+        TEST(parameters_that_cannot_be_initialized_are_nowhere),
         TEST(a_layer_more_changes_no_other_layers_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
