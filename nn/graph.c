@@ -107,6 +107,13 @@ static nn_node *new_node(nn_graph *graph, const struct nn_op *op, const char *na
     return node;
 }
 
+static void check_size(nn_node *node)
+{
+    if (!node->poisoned && !nn_size_fits(node->shape))
+        nn_fail(node, "%d x %d x %d are more than the %lld numbers that a sample may have",
+                node->shape.channels, node->shape.height, node->shape.width, (long long)NN_MAX_SIZE);
+}
+
 nn_node *nn_input(nn_graph *graph, int channels, int height, int width)
 {
     if (!graph)
@@ -117,6 +124,7 @@ nn_node *nn_input(nn_graph *graph, int channels, int height, int width)
                 height, width);
     else
         node->shape = (struct nn_shape){channels, height, width};
+    check_size(node);
     return node;
 }
 
@@ -218,6 +226,7 @@ nn_node *nn_build(const char *name, const void *options)
     check_inputs(node);
     if (!node->poisoned)
         op->shape(node);
+    check_size(node);
     return node;
 }
 
@@ -294,8 +303,8 @@ void nn_add_param(nn_node *node, const struct nn_param_spec *spec)
     *param = (struct descent_param){.name = name, .kind = spec->kind, .rank = spec->rank, .size = 1};
     for (int i = 0; i < spec->rank; i++) {
         param->shape[i] = spec->shape[i];
-        if (__builtin_mul_overflow(param->size, spec->shape[i], &param->size) || param->size > INT64_C(1)
-                                                                                                   << 40) {
+        if (__builtin_mul_overflow(param->size, spec->shape[i], &param->size) ||
+            param->size > NN_MAX_SIZE) {
             nn_fail(node, "its %s is too large", spec->name);
             return;
         }

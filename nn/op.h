@@ -134,9 +134,20 @@ void nn_run_chunks(const struct nn_call *call, int chunks, nn_chunk_function *fu
 void nn_add_partials(const struct nn_call *call, const float *partial, int chunks, int64_t size,
                      float *sum);
 
+/* Numbers of a sample: at most NN_MAX_SIZE in a node that is not poisoned. */
 static inline int64_t nn_size(struct nn_shape shape)
 {
     return (int64_t)shape.channels * shape.height * shape.width;
+}
+
+#define NN_MAX_SIZE (INT64_C(1) << 40)
+
+/* Whether a shape of positive sides is within that. */
+static inline bool nn_size_fits(struct nn_shape shape)
+{
+    int64_t size;
+    return !__builtin_mul_overflow((int64_t)shape.channels * shape.height, shape.width, &size) &&
+           size <= NN_MAX_SIZE;
 }
 
 static inline int64_t nn_space(struct nn_shape shape)

@@ -19,8 +19,13 @@ struct compiler {
     int *life_of;                                /* index into life, by node index */
     struct value_life *life;
     int life_count;
-    bool failed; /* out of memory */
+    size_t bytes; /* of all buffers together: no offset can be larger */
+    bool failed;  /* out of memory */
 };
+
+/* More than any machine has, and so little that what operators want, a multiple of it, does not overflow.
+ */
+#define NN_MAX_BYTES ((size_t)1 << 48)
 
 static void mark_ancestors(const nn_node *node, bool *mark)
 {
@@ -126,16 +131,22 @@ static int new_buffer(struct compiler *c, size_t bytes, int first, int last)
         plan->buffer = larger;
         plan->buffer_room = room;
     }
-    plan->buffer[plan->buffer_count] =
-        (struct nn_buffer){.bytes = descent_round_up(bytes ? bytes : 1), .first = first, .last = last};
+    bytes = descent_round_up(bytes ? bytes : 1);
+    if (bytes > NN_MAX_BYTES || __builtin_add_overflow(c->bytes, bytes, &c->bytes)) {
+        c->failed = true;
+        return 0;
+    }
+    plan->buffer[plan->buffer_count] = (struct nn_buffer){.bytes = bytes, .first = first, .last = last};
     return plan->buffer_count++;
 }
 
 /* A buffer with a row a sample for a node's value or gradient. */
 static int new_rows(struct compiler *c, const nn_node *node, int first, int last)
 {
-    size_t row = (size_t)nn_size(node->shape) * sizeof(float);
-    int index = new_buffer(c, row * (size_t)c->plan->options.batch, first, last);
+    size_t row = (size_t)nn_size(node->shape) * sizeof(float), bytes;
+    if (!descent_size_multiply(row, (size_t)c->plan->options.batch, &bytes))
+        bytes = NN_MAX_BYTES + 1;
+    int index = new_buffer(c, bytes, first, last);
     if (!c->failed)
         c->plan->buffer[index].row = row;
     return index;

@@ -124,7 +124,8 @@ static void reshape_shape(nn_node *node)
     o->height = o->height ? o->height : 1;
     o->width = o->width ? o->width : 1;
     struct nn_shape out = {o->channels, o->height, o->width};
-    if (out.channels < 1 || out.height < 1 || out.width < 1 || nn_size(out) != nn_size(in))
+    if (out.channels < 1 || out.height < 1 || out.width < 1 || !nn_size_fits(out) ||
+        nn_size(out) != nn_size(in))
         nn_fail(node, "%d x %d x %d does not have the %lld elements of its %d x %d x %d input",
                 out.channels, out.height, out.width, (long long)nn_size(in), in.channels, in.height,
                 in.width);

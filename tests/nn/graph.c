@@ -3,6 +3,7 @@
 #include "nn/op.h"
 #include "tests/test.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -54,10 +55,13 @@ static void every_bad_shape_is_said_in_the_users_words(void **state)
         "relu 'r': 'labels1' holds class indices, not numbers",
         "dense 'd': unknown initializer 'kaiming-norml'; did you mean 'kaiming-normal'?",
         "unknown operator 'conv2'; did you mean 'conv2d'?",
+        "input 'input1': 1 x 1048576 x 1048577 are more than the 1099511627776 numbers that a sample",
+        "pad_channels 'p': 2147483647 x 1048576 x 1 are more than the 1099511627776 numbers",
+        "reshape 'r': 2147483647 x 2147483647 x 4 does not have the 192 elements of its 3 x 8 x 8 input",
     };
     for (int i = 0; i < (int)(sizeof messages / sizeof *messages); i++) {
         nn_graph *own = nn_graph_new(1), *other = nn_graph_new(1);
-        nn_node *x = nn_input(own, i == 7 ? 0 : 3, 8, 8), *y = NULL;
+        nn_node *x = i == 11 ? NULL : nn_input(own, i == 7 ? 0 : 3, 8, 8), *y = NULL;
         switch (i) {
         case 0:
             y = nn_dense(x, 10, .name = "d");
@@ -88,6 +92,15 @@ static void every_bad_shape_is_said_in_the_users_words(void **state)
             break;
         case 9:
             y = nn_dense(nn_flatten(x), 2, .init = "kaiming-norml", .name = "d");
+            break;
+        case 11:
+            y = nn_relu(nn_input(own, 1, 1 << 20, (1 << 20) + 1));
+            break;
+        case 12:
+            y = nn_pad_channels(nn_input(own, 1, 1 << 20, 1), 0, INT_MAX - 1, .name = "p");
+            break;
+        case 13:
+            y = nn_reshape(x, INT_MAX, .height = INT_MAX, .width = 4, .name = "r");
             break;
         default:
             y = nn_relu(nn_build("conv2", &(struct nn_conv2d_options){.x = x, .filters = 8}));
@@ -176,6 +189,15 @@ static void output_is_found_through_many_diamonds(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(param[i].role, i < 2 ? DESCENT_ROLE_HIDDEN : DESCENT_ROLE_OUTPUT);
     nn_plan_free(plan);
+}
+
+/* 2^38 numbers for each of 2^26 samples are 2^66 bytes, which is 0 for whoever does not look. */
+static void plan_beyond_any_memory_is_refused(void **state)
+{
+    (void)state;
+    nn_node *x = nn_input(graph, 1 << 14, 1 << 12, 1 << 12);
+    assert_null(nn_compile(graph, .output = nn_relu(x), .batch = 1 << 26));
+    assert_string_equal(descent_error(), "out of memory for a plan of batch 67108864");
 }
 
 static void backward_from_a_node_clears_what_lies_beyond(void **state)
@@ -371,6 +393,7 @@ int main(void)
         TEST(frozen_parameters_get_no_gradient),
         TEST(a_step_refuses_what_does_not_fit_the_plan),
         TEST(output_is_found_through_many_diamonds),
+        TEST(plan_beyond_any_memory_is_refused),
         TEST(backward_from_a_node_clears_what_lies_beyond),
         TEST(nodes_made_after_a_plan_are_not_its_own),
         TEST(the_first_value_that_is_not_finite_is_named),
