@@ -373,8 +373,9 @@ const float *nn_gradient(const nn_plan *plan, const nn_node *input);
 /* Mean loss of the last nn_forward. */
 double nn_loss(const nn_plan *plan);
 
-/* n samples of the plan's output or loss node after nn_forward (NHWC), or, in a training plan compiled
- * without reuse, of any node. NULL if the plan does not keep that node. */
+/* n samples of the plan's output or loss node after nn_forward (NHWC), or, in a plan compiled with
+ * `without` NN_WITHOUT_REUSE | NN_WITHOUT_IN_PLACE | NN_WITHOUT_FUSION, of any node that leads to them.
+ * NULL if the plan does not keep that node. */
 const float *nn_value(const nn_plan *plan, const nn_node *node);
 
 /* How many of the first n samples of the last nn_forward have their largest logit at the label; the first

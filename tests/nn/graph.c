@@ -222,6 +222,26 @@ static void backward_from_a_node_clears_what_lies_beyond(void **state)
     nn_plan_free(plan);
 }
 
+static void every_value_is_kept_for_whoever_asks(void **state)
+{
+    (void)state;
+    const float images[] = {-1, 2};
+    nn_node *x = nn_input(graph, 2, 1, 1), *first = nn_dense(x, 2, .init = "constant:1", .no_bias = true);
+    nn_node *y = nn_scale(nn_relu(first), 2);
+    for (int k = 0; k < 2; k++) {
+        unsigned without = NN_WITHOUT_REUSE | NN_WITHOUT_IN_PLACE | (k ? NN_WITHOUT_FUSION : 0);
+        nn_plan *plan = nn_compile(graph, .output = y, .batch = 1, .without = without);
+        nn_feed(plan, x, images);
+        assert_int_equal(nn_forward(plan, 1), DESCENT_OK);
+        assert_float_equal(nn_value(plan, y)[1], 2, 0);
+        if (k)
+            assert_float_equal(nn_value(plan, first)[1], 1, 0);
+        else
+            assert_null(nn_value(plan, first)); /* fused with the ReLU */
+        nn_plan_free(plan);
+    }
+}
+
 static void nodes_made_after_a_plan_are_not_its_own(void **state)
 {
     (void)state;
@@ -395,6 +415,7 @@ int main(void)
         TEST(output_is_found_through_many_diamonds),
         TEST(plan_beyond_any_memory_is_refused),
         TEST(backward_from_a_node_clears_what_lies_beyond),
+        TEST(every_value_is_kept_for_whoever_asks),
         TEST(nodes_made_after_a_plan_are_not_its_own),
         TEST(the_first_value_that_is_not_finite_is_named),
         TEST(initializers_have_the_moments_of_their_formulas),
