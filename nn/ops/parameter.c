@@ -97,6 +97,7 @@ const struct nn_op NN_OP(parameter) = {
     .options_size = sizeof(struct nn_parameter_options),
     .name_offset = offsetof(struct nn_parameter_options, name),
     .inputs = 1,
+    .takes_labels = 1, /* as any node, for its graph */
     .shape = shape,
     .forward = forward,
     .backward = backward,

@@ -176,6 +176,17 @@ static void a_step_refuses_what_does_not_fit_the_plan(void **state)
 }
 
 /* 2^100 paths lead from the head to the first layer. */
+static void parameter_may_be_made_from_any_node(void **state)
+{
+    (void)state;
+    nn_node *y = nn_parameter(nn_labels(graph, 3), 2, .init = "constant:5");
+    nn_plan *plan = nn_compile(graph, .output = y, .batch = 2);
+    assert_non_null(plan);
+    assert_int_equal(nn_forward(plan, 2), DESCENT_OK);
+    assert_float_equal(nn_value(plan, y)[3], 5, 0);
+    nn_plan_free(plan);
+}
+
 static void output_is_found_through_many_diamonds(void **state)
 {
     (void)state;
@@ -412,6 +423,7 @@ int main(void)
         TEST(shared_parameters_must_fit),
         TEST(frozen_parameters_get_no_gradient),
         TEST(a_step_refuses_what_does_not_fit_the_plan),
+        TEST(parameter_may_be_made_from_any_node),
         TEST(output_is_found_through_many_diamonds),
         TEST(plan_beyond_any_memory_is_refused),
         TEST(backward_from_a_node_clears_what_lies_beyond),
