@@ -23,7 +23,7 @@ static bool view(const nn_node *node)
 static void plan(const nn_node *node, int batch, bool training, int threads, struct nn_needs *needs)
 {
     (void)batch, (void)training, (void)threads;
-    if (!plain(node->input[0]->shape) && !plain(node->shape))
+    if (!view(node) && !plain(node->input[0]->shape) && !plain(node->shape))
         needs->forward = needs->backward =
             DESCENT_MAX_CHUNKS * (size_t)nn_size(node->shape) * sizeof(float);
 }

@@ -252,6 +252,19 @@ static void reshape_keeps_chw_order(void **state)
     free(dx);
 }
 
+/* The output is the memory of the input, and there is nothing to move. */
+static void reshape_of_the_same_channels_takes_no_memory(void **state)
+{
+    (void)state;
+    nn_graph *graph = nn_graph_new(1);
+    nn_node *y = nn_reshape(nn_input(graph, 3, 2, 6), 3, .height = 4, .width = 3);
+    nn_plan *plan = nn_compile(graph, .output = y, .batch = 8);
+    assert_non_null(plan);
+    assert_int_equal(nn_plan_bytes(plan), 0);
+    nn_plan_free(plan);
+    nn_graph_free(graph);
+}
+
 static nn_node *bad(nn_graph *graph, int k)
 {
     nn_node *x = nn_input(graph, 3, 1, 1), *image = nn_input(graph, 3, 2, 2),
@@ -311,6 +324,7 @@ int main(void)
         cmocka_unit_test(masked_classes_have_no_share_in_the_loss),
         cmocka_unit_test(a_sample_ignores_its_batch),
         cmocka_unit_test(reshape_keeps_chw_order),
+        cmocka_unit_test(reshape_of_the_same_channels_takes_no_memory),
         cmocka_unit_test(bad_targets_are_errors_that_say_what_was_expected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
