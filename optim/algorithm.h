@@ -101,8 +101,8 @@ enum descent_status optim_duration(const struct optim_run *run, const struct des
 
 /* For a wrapper's `step`: the step of what it wraps. Gradients are read anew: a wrapper may have changed
  * them, or the values. Where they are not finite nothing has changed. After another failure - of the
- * objective, of a matrix that cannot be decomposed - a rule may have come half the way: values are finite,
- * but its state may have moved, and other algorithms' values too. Either way the wrapper puts back what it
+ * objective, of a matrix that cannot be decomposed - a rule may have come half the way: its
+ * state may have moved, and the values of other algorithms. Either way the wrapper puts back what it
  * changed itself. */
 enum descent_status optim_inner(struct optim_run *run);
 
