@@ -5,7 +5,7 @@
 enum { RHO };
 
 static const struct descent_option sam_options[] = {
-    [RHO] = OPTIM_POSITIVE("rho", "0.05", false, 0.01, 0.5, "radius of the neighborhood"),
+    [RHO] = OPTIM_POSITIVE("rho", "0.05", false, 0.01, 0.05, "radius of the neighborhood"),
 };
 static const struct descent_option asam_options[] = {
     [RHO] =

@@ -197,7 +197,7 @@ static void they_take_part_in_a_comparison(void **state)
     struct path out = path_of("comparison");
     must_succeed(
         program_run("compare --data %s --model %s:16,blocks=1 --optimizers adamw --optimizer "
-                    "own=%s:weight_decay=0.1 --budget 2 --seeds 2 --epochs 1 --batch 20 --points 2 "
+                    "own=%s:weight_decay=0.1 --budget 2 --seeds 2 --epochs 1 --batch 20 --points 4 "
                     "--jobs 2 --quiet --out %s",
                     data.text, network.text, rule.text, out.text));
     struct program again = program_run("compare --out %s", out.text);
