@@ -647,18 +647,19 @@ static void runs_of_two_data_sets_share_no_picture(void **state)
 static void a_path_needs_no_model(void **state)
 {
     (void)state;
-    struct path run = train_run_in("run-bare",
-                                   "--model resnet20:width=0.125 --steps 4 --trajectory=3 --no-model"),
+    static const char few[] = "--images 20 --statistics 20 --no-pictures";
+    struct path norm = train_run_in("bare-norm",
+                                    "--model resnet20:width=0.125 --steps 4 --trajectory=3 --no-model"),
+                plain = train_run_in("bare-mlp", "--model mlp:16 --steps 4 --trajectory=3 --no-model"),
                 plane = path_of("bare-plane"), course = path_of("bare-course");
     struct program program =
-        program_run("landscape --run %s --trajectory %s --out %s", run.text, small, plane.text);
+        program_run("landscape --run %s --trajectory --grid 3 %s --out %s", norm.text, few, plane.text);
     program_must_say(&program, 0, "");
     program_free(&program);
-    program = program_run("landscape --run %s --course --statistics 40 --no-pictures --out %s", run.text,
-                          course.text);
+    program = program_run("landscape --run %s --course %s --out %s", plain.text, few, course.text);
     program_must_say(&program, 0, "");
     program_free(&program);
-    must_fail(1, "model.safetensors", "--run %s", run.text);
+    must_fail(1, "model.safetensors", "--run %s", plain.text);
 }
 
 static void runs_that_cannot_be_reopened_are_named(void **state)
