@@ -29,7 +29,7 @@ printf '%s\n' "$@" | xargs -P 2 -I {} sh -c '
         --out "$2/$name" --force >"$2/$name.log" 2>&1 || status=$?
     echo "$status" >"$2/$name.exit"' - "$train" "$runs" {}
 
-echo '| optimizer | test accuracy | test loss | seconds |'
+echo '| optimizer | test accuracy | test loss | CPU seconds |'
 echo '|---|---|---|---|'
 for spec in "$@"; do
     name=$(echo "$spec" | tr ':/' '_-')
@@ -39,7 +39,7 @@ for spec in "$@"; do
             { value[$1] = $2 }
             END {
                 printf "| %.2f %% | %.3f | %.1f |\n", 100 * value[" \"test_accuracy\""],
-                    value[" \"test_loss\""], value[" \"seconds\""]
+                    value[" \"test_loss\""], value[" \"cpu_seconds\""]
             }'
     else
         echo "| $(sed -n 's/^train: //p' "$runs/$name.log") | | |"
