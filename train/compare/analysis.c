@@ -66,9 +66,8 @@ static enum descent_status read_finals(struct comparison *comparison, const char
     const struct record *winner = NULL;
     if (league == 1) {
         const struct comparison_tuning *tuning = &comparison->task[task].tuning[entry];
-        int best = record_best(tuning->trial, plan->budget);
-        settings_winner(tuning->trial, plan->budget, &result->lost);
-        winner = best >= 0 ? &tuning->trial[best] : NULL;
+        winner = tuning->best >= 0 ? &tuning->trial[tuning->best] : NULL;
+        result->lost = tuning->best < 0 && tuning->finished == plan->budget;
     }
     for (int i = 0; status == DESCENT_OK && i < plan->seeds; i++) {
         struct record *record = &result->final[i].record;
@@ -103,6 +102,7 @@ static enum descent_status read_trials(struct comparison *comparison, const char
         tuning->finished += tuning->trial[i].state != RECORD_MISSING;
         tuning->diverged += tuning->trial[i].state == RECORD_DIVERGED;
     }
+    tuning->best = status == DESCENT_OK ? record_best(tuning->trial, plan->budget) : -1;
     return status;
 }
 
@@ -220,7 +220,6 @@ static enum descent_status analyse_tuning(struct comparison *comparison, int t, 
         tuning->expected[k - 1] = statistics_expected_best(values, tuning->finished, k);
 
     tuning->basin = NAN;
-    tuning->best = record_best(tuning->trial, plan->budget);
     if (tuning->best < 0)
         return DESCENT_OK;
     int lr = lr_dimension(&tuning->space);
@@ -391,9 +390,14 @@ static const struct comparison_effect no_effect = {
     .ratio = NAN, .interval = {NAN, NAN}, .smallest_p = NAN, .p = NAN};
 
 /* Fewer pairs than a sign test needs for 5 % decide nothing, whatever a bootstrap of them says. */
+static bool can_decide(int pairs)
+{
+    return statistics_smallest_p(pairs, 1) <= LEVEL;
+}
+
 static enum comparison_verdict judge(int pairs, struct statistics_interval interval)
 {
-    if (statistics_smallest_p(pairs, 1) > LEVEL)
+    if (!can_decide(pairs))
         return NOT_DISTINGUISHABLE;
     return interval.high < 1 ? SOONER : interval.low > 1 ? LATER : NOT_DISTINGUISHABLE;
 }
@@ -523,8 +527,7 @@ static enum descent_status check_inclusion(const struct comparison *comparison,
             status = measure_difference(comparison, a, b, record_outcome, &check->accuracy);
         if (status != DESCENT_OK)
             return status;
-        bool lower =
-            check->accuracy.interval.high < 0 && statistics_smallest_p(check->accuracy.pairs, 1) <= LEVEL;
+        bool lower = check->accuracy.interval.high < 0 && can_decide(check->accuracy.pairs);
         check->failed = check->steps.verdict == LATER || lower;
     }
     return DESCENT_OK;

@@ -34,14 +34,3 @@ enum descent_status settings_of_trial(const struct plan *plan, const struct plan
     snprintf(spec, SPEC_LENGTH, "%s", record->spec);
     return DESCENT_OK;
 }
-
-int settings_winner(const struct record *trials, int count, bool *lost)
-{
-    *lost = false;
-    for (int i = 0; i < count; i++)
-        if (trials[i].state == RECORD_MISSING)
-            return -1;
-    int best = record_best(trials, count);
-    *lost = best < 0;
-    return best;
-}

@@ -12,10 +12,6 @@
 enum descent_status settings_of_trial(const struct plan *plan, const struct plan_run *run,
                                       const struct record *record, char spec[SPEC_LENGTH]);
 
-/* Of `count` trials, the one whose settings the final runs of the tuned league have: the best, once all are
- * there. -1: not all are, or *lost: all diverged, which loses the league. */
-int settings_winner(const struct record *trials, int count, bool *lost);
-
 /* Whether two specs of an entry have other values where there is something to tune; false where that cannot
  * be told. A final run that differs from the winner is none of this comparison. */
 bool settings_differ(const struct plan_entry *entry, const char *a, const char *b);

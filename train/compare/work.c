@@ -48,6 +48,12 @@ struct job {
     char *reason; /* REASON bytes */
 };
 
+/* The settings of the best trial of an optimizer on a task. */
+struct winner {
+    bool known, lost; /* neither: trials are missing; lost: all diverged */
+    char spec[SPEC_LENGTH];
+};
+
 struct shop {
     const struct plan *plan;
     const char *out;
@@ -55,6 +61,7 @@ struct shop {
     const struct work_observer *observer;
     int runs, jobs, failed;
     struct item *item;
+    struct winner *winner; /* of each entry on each task */
     double *accuracy;
     struct job job[MOST_JOBS];
     double begin, spent; /* moment; seconds of its own runs that have ended */
@@ -115,43 +122,56 @@ static int do_run(const struct shop *shop, const struct plan_run *run, const cha
 
 /* ---- What is there ---- */
 
-static enum descent_status read_trials(const struct shop *shop, const struct plan_run *run,
-                                       struct record trial[PLAN_TRIALS])
+static struct winner *winner_of(const struct shop *shop, const struct plan_run *run)
 {
+    return &shop->winner[run->task * shop->plan->entry_count + run->entry];
+}
+
+/* Once all trials of the run's optimizer are finished; they do not change any more. */
+static enum descent_status find_winner(const struct shop *shop, const struct plan_run *run)
+{
+    const struct plan *plan = shop->plan;
+    struct winner *winner = winner_of(shop, run);
+    struct plan_run trial = {run->task, run->entry, PLAN_TRIAL_RUN, 0};
+    struct record record[PLAN_TRIALS];
     enum descent_status status = DESCENT_OK;
-    for (int i = 0; i < shop->plan->budget; i++) {
+    int read = 0;
+    if (winner->known || winner->lost)
+        return DESCENT_OK;
+    for (; trial.index < plan->budget; trial.index++)
+        if (shop->item[plan_find(plan, &trial)].state != FINISHED)
+            return DESCENT_OK;
+    for (; read < plan->budget && status == DESCENT_OK; read++) {
         char path[PLAN_PATH];
-        const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, i};
-        trial[i] = (struct record){.state = RECORD_MISSING}; /* to be freed in any case */
-        if (status == DESCENT_OK)
-            status = record_read(plan_path(shop->plan, &other, shop->out, path), &trial[i]);
+        trial.index = read;
+        status = record_read(plan_path(plan, &trial, shop->out, path), &record[read]);
     }
+    trial.index = status == DESCENT_OK ? record_best(record, read) : -1;
+    winner->lost = status == DESCENT_OK && trial.index < 0;
+    if (trial.index >= 0)
+        status = settings_of_trial(plan, &trial, &record[trial.index], winner->spec);
+    winner->known = trial.index >= 0 && status == DESCENT_OK;
+    for (int i = 0; i < read; i++)
+        record_free(&record[i]);
     return status;
 }
 
-static void free_trials(const struct shop *shop, struct record trial[PLAN_TRIALS])
-{
-    for (int i = 0; i < shop->plan->budget; i++)
-        record_free(&trial[i]);
-}
-
 /* Takes a finished run into account. A tuned one with other settings than the best trial's is to be made
- * anew: another process, or another version, knew other trials. */
+ * anew: another process, or another version, knew other trials. Until that is known it stays open. */
 static enum descent_status look(struct shop *shop, int i)
 {
     char path[PLAN_PATH];
-    struct record record, trial[PLAN_TRIALS];
+    struct record record;
     struct plan_run run = plan_run(shop->plan, i);
-    plan_path(shop->plan, &run, shop->out, path);
-    enum descent_status status = record_read(path, &record);
-    if (status == DESCENT_OK && record.state != RECORD_MISSING && run.kind == PLAN_TUNED_RUN) {
-        status = read_trials(shop, &run, trial);
-        int best = status == DESCENT_OK ? record_best(trial, shop->plan->budget) : -1;
-        if (best >= 0 && settings_differ(&shop->plan->entry[run.entry], trial[best].spec, record.spec))
-            record.state = RECORD_MISSING;
-        free_trials(shop, trial);
-    }
-    if (status == DESCENT_OK && record.state != RECORD_MISSING) {
+    bool tuned = run.kind == PLAN_TUNED_RUN;
+    enum descent_status status = record_read(plan_path(shop->plan, &run, shop->out, path), &record);
+    bool there = status == DESCENT_OK && record.state != RECORD_MISSING;
+    if (there && tuned)
+        status = find_winner(shop, &run);
+    if (there && tuned)
+        there = winner_of(shop, &run)->known &&
+                !settings_differ(&shop->plan->entry[run.entry], winner_of(shop, &run)->spec, record.spec);
+    if (there) {
         shop->item[i].state = FINISHED;
         shop->item[i].cpu = record.cpu_seconds;
         shop->accuracy[i] = record_final(&record);
@@ -167,30 +187,20 @@ static enum descent_status settings(struct shop *shop, const struct plan_run *ru
 {
     const struct plan *plan = shop->plan;
     struct item *item = &shop->item[plan_find(plan, run)];
-    struct record trial[PLAN_TRIALS];
-    bool lost;
+    const struct winner *winner = winner_of(shop, run);
     *known = true;
     if (run->kind != PLAN_TUNED_RUN)
         return plan_spec(plan, run, spec, SPEC_LENGTH);
+    enum descent_status status = find_winner(shop, run);
+    *known = winner->known;
+    snprintf(spec, SPEC_LENGTH, "%s", winner->spec);
+    if (winner->lost)
+        item->state = LOST;
     for (int i = 0; i < plan->budget; i++) {
-        const struct plan_run other = {run->task, run->entry, PLAN_TRIAL_RUN, i};
-        enum state state = shop->item[plan_find(plan, &other)].state;
-        *known = *known && state == FINISHED;
-        if (state == BROKEN)
+        const struct plan_run trial = {run->task, run->entry, PLAN_TRIAL_RUN, i};
+        if (shop->item[plan_find(plan, &trial)].state == BROKEN)
             item->state = BLOCKED;
     }
-    if (!*known)
-        return DESCENT_OK;
-    enum descent_status status = read_trials(shop, run, trial);
-    struct plan_run best = {run->task, run->entry, PLAN_TRIAL_RUN, -1};
-    if (status == DESCENT_OK)
-        best.index = settings_winner(trial, plan->budget, &lost);
-    *known = best.index >= 0;
-    if (*known)
-        status = settings_of_trial(plan, &best, &trial[best.index], spec);
-    else if (status == DESCENT_OK && lost)
-        item->state = LOST;
-    free_trials(shop, trial);
     return status;
 }
 
@@ -405,11 +415,12 @@ enum descent_status work(const struct plan *plan, const char *out, int jobs,
     size_t shared = (size_t)shop.jobs * REASON;
     char *reasons = mmap(NULL, shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     shop.item = calloc((size_t)shop.runs, sizeof *shop.item);
+    shop.winner = calloc((size_t)(plan->task_count * plan->entry_count), sizeof *shop.winner);
     shop.accuracy = malloc((size_t)shop.runs * sizeof *shop.accuracy);
     enum descent_status status = DESCENT_OK;
     for (int i = 0; i < shop.jobs && reasons != MAP_FAILED; i++)
         shop.job[i].reason = reasons + i * REASON;
-    if (!shop.item || !shop.accuracy || reasons == MAP_FAILED)
+    if (!shop.item || !shop.winner || !shop.accuracy || reasons == MAP_FAILED)
         status = descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     for (int i = 0; i < shop.runs && shop.accuracy; i++)
         shop.accuracy[i] = NAN;
@@ -421,6 +432,7 @@ enum descent_status work(const struct plan *plan, const char *out, int jobs,
     if (reasons != MAP_FAILED)
         munmap(reasons, shared);
     free(shop.item);
+    free(shop.winner);
     free(shop.accuracy);
     return status;
 }
