@@ -127,6 +127,17 @@ static int make_directory(const char *path)
     return S_ISDIR(info.st_mode) ? 0 : ENOTDIR;
 }
 
+const char *descent_base_name(const char *path, size_t *length)
+{
+    while (*length > 1 && path[*length - 1] == '/')
+        --*length;
+    size_t begin = *length;
+    while (begin > 0 && path[begin - 1] != '/')
+        begin--;
+    *length -= begin;
+    return path + begin;
+}
+
 enum descent_status descent_file_lock(const char *path, bool wait, int *file)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

@@ -29,6 +29,9 @@ enum descent_status descent_file_read(const char *path, size_t limit, char **dat
  * process ends, however it ends. */
 enum descent_status descent_file_lock(const char *path, bool wait, int *file);
 
+/* The last component of a path of *length characters, without slashes after it; *length becomes its own. */
+const char *descent_base_name(const char *path, size_t *length);
+
 /* mkdir -p. */
 enum descent_status descent_make_directories(const char *path);
 

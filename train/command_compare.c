@@ -24,7 +24,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LEADERS = 4 /* optimizers on the live line */ };
+enum { LEADERS = 4 /* optimizers on the live line */, USUAL_EPOCHS = 5 };
 
 /* Numbers that are 0, texts that are NULL and a league of -1 were not given. */
 struct request {
@@ -266,10 +266,18 @@ static enum descent_status add_task(struct plan *plan, struct descent_arena *are
     return status == DESCENT_OK ? extension_load_spec(EXTENSION_MODEL, task->model) : status;
 }
 
+/* What is compared on where no --task and no suite says so. */
+static struct plan_task usual_task(const struct request *request)
+{
+    return (struct plan_task){.data = request->data ? request->data : "fashion-mnist",
+                              .model = request->model ? request->model : "lenet5",
+                              .epochs = request->epochs > 0 ? request->epochs : USUAL_EPOCHS};
+}
+
 static enum descent_status add_tasks(struct plan *plan, struct descent_arena *arena,
                                      const struct request *request, const struct suite *suite)
 {
-    int epochs = request->epochs > 0 ? request->epochs : 5;
+    int epochs = usual_task(request).epochs;
     enum descent_status status = DESCENT_OK;
     char *rest = NULL;
     for (int i = 0; request->task[i] && status == DESCENT_OK; i++)
@@ -286,9 +294,7 @@ static enum descent_status add_tasks(struct plan *plan, struct descent_arena *ar
         return status;
     }
     struct plan_task *task = &plan->task[plan->task_count++];
-    *task = (struct plan_task){.data = request->data ? request->data : "fashion-mnist",
-                               .model = request->model ? request->model : "lenet5",
-                               .epochs = epochs};
+    *task = usual_task(request);
     return extension_load_spec(EXTENSION_MODEL, task->model);
 }
 
@@ -694,8 +700,7 @@ static int run_report(int argc, char **argv)
 static enum descent_status find_out(const struct request *request, struct descent_arena *arena, char *out,
                                     size_t size)
 {
-    struct plan_task task = {.data = request->data ? request->data : "fashion-mnist",
-                             .model = request->model ? request->model : "lenet5"};
+    struct plan_task task = usual_task(request);
     enum descent_status status = DESCENT_OK;
     if (request->out || request->suite) {
         int length = snprintf(out, size, "%s%s", request->out ? "" : "runs/compare-",
@@ -705,7 +710,7 @@ static enum descent_status find_out(const struct request *request, struct descen
                    : descent_fail(DESCENT_BAD_ARGUMENT, "--out %.60s...: is too long", out);
     }
     if (request->task[0])
-        status = read_task(&task, arena, request->task[0], 1);
+        status = read_task(&task, arena, request->task[0], task.epochs);
     struct train_config config = {.model = task.model, .data = task.data};
     if (status == DESCENT_OK)
         launch_out(&config, "compare-", out, size);

@@ -1,6 +1,8 @@
 /* Run names and signals; see launch.h. */
 #include "train/launch.h"
 
+#include "base/file.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,12 +44,8 @@ int launch_signal(void)
 static void telling_part(const char *text, char *name, size_t size)
 {
     size_t length = strcspn(text, ":+");
-    while (length > 1 && text[length - 1] == '/')
-        length--;
-    size_t begin = length;
-    while (begin > 0 && text[begin - 1] != '/')
-        begin--;
-    snprintf(name, size, "%.*s", (int)(length - begin), text + begin);
+    const char *base = descent_base_name(text, &length);
+    snprintf(name, size, "%.*s", (int)length, base);
 }
 
 void launch_out(struct train_config *config, const char *prefix, char *out, size_t size)

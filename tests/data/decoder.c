@@ -369,10 +369,8 @@ static void *decode_many(void *decoder)
     return NULL;
 }
 
-static void threads_share_fewer_workers(void **state)
+static void expect_good_in_threads(struct data_decoder *decoder)
 {
-    (void)state;
-    struct data_decoder *decoder = new_decoder(2, 60);
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, decode_many, decoder), 0);
@@ -381,6 +379,13 @@ static void threads_share_fewer_workers(void **state)
         pthread_join(threads[i], &failed);
         assert_null(failed);
     }
+}
+
+static void threads_share_fewer_workers(void **state)
+{
+    (void)state;
+    struct data_decoder *decoder = new_decoder(2, 60);
+    expect_good_in_threads(decoder);
     data_decoder_free(decoder);
 }
 
@@ -394,16 +399,9 @@ static void worker_that_cannot_be_started_is_done_without(void **state)
     struct data_decoder *decoder = new_decoder(4, 60);
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     rlim_t used = (rlim_t)status_of(getpid(), "VmSize:") << 10;
-    pthread_t threads[4];
     assert_int_equal(setrlimit(RLIMIT_AS, &(struct rlimit){used + (900 << 20), before.rlim_max}), 0);
     expect_good(decoder, color);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, decode_many, decoder), 0);
-    for (int i = 0; i < 4; i++) {
-        void *failed;
-        pthread_join(threads[i], &failed);
-        assert_null(failed);
-    }
+    expect_good_in_threads(decoder);
     assert_true(data_decoder_process(decoder, 0) > 0);
     for (int i = 1; i < 4; i++)
         assert_int_equal(data_decoder_process(decoder, i), 0);

@@ -403,6 +403,14 @@ static void edges_basins_and_a_budget_too_small_are_found(void **state)
 /* ---- Several tasks ---- */
 
 /* Entry e is (e + 1) times as slow as the first on every task; the last never arrives. */
+static void give_three_tasks(struct plan *plan)
+{
+    static const char *const names[] = {"one", "two", "three"};
+    plan->task_count = 3;
+    for (int t = 0; t < 3; t++)
+        plan->task[t] = (struct plan_task){.data = names[t], .model = "curve", .epochs = 2};
+}
+
 static struct made_run make_tasks(const struct plan *plan, const struct plan_run *run)
 {
     (void)plan;
@@ -424,11 +432,7 @@ static void leagues_have_ranks_of_their_own_tasks(void **state)
     (void)state;
     const char *out = scratch_path("leagues");
     struct plan plan = plan_of(6, 4, four);
-    plan.task_count = 3;
-    for (int t = 0; t < 3; t++) {
-        static const char *const names[] = {"one", "two", "three"};
-        plan.task[t] = (struct plan_task){.data = names[t], .model = "curve", .epochs = 2};
-    }
+    give_three_tasks(&plan);
     make_comparison(&plan, out, make_two_tuned_tasks);
     struct comparison comparison;
     read_comparison(out, &comparison);
@@ -445,11 +449,7 @@ static void several_tasks_give_ranks_profiles_and_one_pooled_effect(void **state
     (void)state;
     const char *out = scratch_path("tasks");
     struct plan plan = plan_of(6, 4, four);
-    plan.task_count = 3;
-    for (int t = 0; t < 3; t++) {
-        static const char *const names[] = {"one", "two", "three"};
-        plan.task[t] = (struct plan_task){.data = names[t], .model = "curve", .epochs = 2};
-    }
+    give_three_tasks(&plan);
     make_comparison(&plan, out, make_tasks);
     struct comparison comparison;
     read_comparison(out, &comparison);

@@ -155,13 +155,9 @@ static const char *directory_name(struct descent_arena *arena, const char *text)
  */
 static const char *base_name(struct descent_arena *arena, const char *spec)
 {
-    size_t path = strcspn(spec, ":"), end = path;
-    while (end > 1 && spec[end - 1] == '/')
-        end--;
-    size_t begin = end;
-    while (begin > 0 && spec[begin - 1] != '/')
-        begin--;
-    return descent_arena_format(arena, "%.*s%s", (int)(end - begin), spec + begin, spec + path);
+    size_t length = strcspn(spec, ":");
+    const char *options = spec + length, *base = descent_base_name(spec, &length);
+    return descent_arena_format(arena, "%.*s%s", (int)length, base, options);
 }
 
 static enum descent_status name_task(const struct plan *plan, struct plan_task *task,
