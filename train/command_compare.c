@@ -499,7 +499,7 @@ static enum descent_status try_entries(const struct plan *plan, int task, const 
     for (int i = 0; i < plan->entry_count && status == DESCENT_OK; i++) {
         struct optim *optim = optim_new(plan->entry[i].spec, params, count);
         status =
-            optim ? optim_schedule(optim, plan->schedule, steps, steps_per_epoch) : DESCENT_BAD_ARGUMENT;
+            optim ? train_schedule(optim, plan->schedule, steps, steps_per_epoch) : DESCENT_BAD_ARGUMENT;
         if (status == DESCENT_OK && optim_follows_reports(optim))
             status = descent_fail(DESCENT_BAD_ARGUMENT,
                                   "--schedule %s: follows validation, which here only "

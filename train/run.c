@@ -226,13 +226,18 @@ static enum descent_status set_groups(struct run *run)
     return status == DESCENT_OK ? status : descent_fail_in(status, "--layer-decay");
 }
 
-/* Steps are the optimizer's: fewer than batches where it accumulates gradients. */
+enum descent_status train_schedule(struct optim *optim, const char *spec, int64_t batches,
+                                   int64_t batches_per_epoch)
+{
+    int64_t calls = optim_calls_per_step(optim), steps = batches / calls,
+            per_epoch = batches_per_epoch / calls;
+    return optim_schedule(optim, spec, steps > 0 ? steps : 1, per_epoch > 0 ? per_epoch : 1);
+}
+
 static enum descent_status set_schedule(struct run *run)
 {
-    int64_t calls = optim_calls_per_step(run->optim);
-    int64_t steps = run->start.steps / calls, per_epoch = run->start.steps_per_epoch / calls;
-    enum descent_status status = optim_schedule(run->optim, run->config->schedule, steps > 0 ? steps : 1,
-                                                per_epoch > 0 ? per_epoch : 1);
+    enum descent_status status =
+        train_schedule(run->optim, run->config->schedule, run->start.steps, run->start.steps_per_epoch);
     if (status == DESCENT_OK && optim_follows_reports(run->optim) && !run->validation)
         return descent_fail(DESCENT_BAD_ARGUMENT,
                             "schedule '%s' follows the loss on a validation part; give --validation",

@@ -132,6 +132,11 @@ struct train_observer {
     bool (*wants_stop)(void *context); /* asked after every step and epoch; true: TRAIN_INTERRUPTED */
 };
 
+/* Sets the schedule for so many batches. Its steps are the optimizer's: fewer than batches where it
+ * accumulates gradients. */
+enum descent_status train_schedule(struct optim *optim, const char *spec, int64_t batches,
+                                   int64_t batches_per_epoch);
+
 /* Trains from beginning to end and fills *result. DESCENT_BAD_ARGUMENT: something in the config cannot be
  * used. DESCENT_DIVERGED: a loss or gradient is not finite; the message names step and layer, and
  * everything up to there is in the run directory. */
