@@ -3,7 +3,6 @@
 #include "train/landscape/pictures.h"
 #include "train/landscape/visit.h"
 #include "train/plot.h"
-#include "train/track.h"
 
 #include "base/file.h"
 
@@ -13,9 +12,8 @@
 static const double MARGIN = 0.2; /* of the path's extent, on each side */
 
 struct paths {
-    struct track_points track[LANDSCAPE_RUNS];
-    int first[LANDSCAPE_RUNS]; /* of a run's points among all */
-    int count;                 /* of all */
+    struct visit_paths of;
+    int count; /* of points of all */
     const float **rows;
     float *directions;
     struct principal principal;
@@ -24,36 +22,27 @@ struct paths {
 /* All points of all runs; the plane through the end of the first one's path. */
 static enum descent_status find_plane(const struct visit *visit, struct paths *paths)
 {
-    char path[PATH_MAX + 24];
-    enum descent_status status = DESCENT_OK;
-    for (int i = 0; i < visit->runs && status == DESCENT_OK; i++) {
-        paths->first[i] = paths->count;
-        status = track_read(reopened_file(&visit->run[i], "trajectory.npy", path, sizeof path), visit->size,
-                            &paths->track[i]);
-        paths->count += paths->track[i].count;
-    }
+    enum descent_status status = visit_read_paths(visit, &paths->of);
     if (status != DESCENT_OK)
         return status;
-    if (paths->track[0].count == 0)
-        return descent_fail(DESCENT_BAD_ARGUMENT, "%s: no point of the weights was kept",
-                            visit->run[0].path);
+    paths->count = paths->of.first[visit->runs];
     paths->rows = malloc((size_t)paths->count * sizeof *paths->rows);
     paths->directions = malloc(2 * (size_t)visit->size * sizeof *paths->directions);
     paths->principal.at = malloc(2 * (size_t)paths->count * sizeof *paths->principal.at);
     if (!paths->rows || !paths->directions || !paths->principal.at)
         return descent_fail(DESCENT_OUT_OF_MEMORY, "out of memory");
     for (int i = 0; i < visit->runs; i++)
-        for (int k = 0; k < paths->track[i].count; k++)
-            paths->rows[paths->first[i] + k] = paths->track[i].weights[k];
-    return principal_plane(paths->rows, paths->count, paths->rows[paths->track[0].count - 1], visit->size,
-                           paths->first, visit->runs, paths->directions, &paths->principal);
+        for (int k = 0; k < paths->of.track[i].count; k++)
+            paths->rows[paths->of.first[i] + k] = paths->of.track[i].weights[k];
+    return principal_plane(paths->rows, paths->count, paths->rows[paths->of.track[0].count - 1],
+                           visit->size, paths->of.first, visit->runs, paths->directions, &paths->principal);
 }
 
 /* The box around all paths, and some more. */
 static struct plane make_plane(const struct visit *visit, const struct paths *paths)
 {
     struct plane plane = {.size = visit->size,
-                          .origin = paths->rows[paths->track[0].count - 1],
+                          .origin = paths->rows[paths->of.track[0].count - 1],
                           .direction = {paths->directions, paths->directions + visit->size},
                           .points = {visit->request->grid, visit->request->grid}};
     for (int axis = 0; axis < 2; axis++) {
@@ -94,9 +83,9 @@ static enum descent_status write_paths(const struct visit *visit, const struct p
         return status;
     fputs("run,step,x,y\n", file.stream);
     for (int i = 0; i < visit->runs; i++)
-        for (int k = 0; k < paths->track[i].count; k++) {
-            const double *at = paths->principal.at + (size_t)(2 * (paths->first[i] + k));
-            fprintf(file.stream, "%d,%lld,%.9g,%.9g\n", i, (long long)paths->track[i].step[k], at[0],
+        for (int k = 0; k < paths->of.track[i].count; k++) {
+            const double *at = paths->principal.at + (size_t)(2 * (paths->of.first[i] + k));
+            fprintf(file.stream, "%d,%lld,%.9g,%.9g\n", i, (long long)paths->of.track[i].step[k], at[0],
                     at[1]);
         }
     return descent_file_commit(&file);
@@ -168,8 +157,7 @@ enum descent_status along_trajectory(struct visit *visit, bool *done)
         if (status == DESCENT_OK && *done)
             status = report(visit, &paths, &plane, values);
     }
-    for (int i = 0; i < LANDSCAPE_RUNS; i++)
-        track_points_free(&paths.track[i]);
+    visit_free_paths(&paths.of);
     free(paths.rows);
     free(paths.directions);
     free(paths.principal.at);

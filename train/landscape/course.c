@@ -4,7 +4,6 @@
 #include "train/landscape/survey.h"
 #include "train/landscape/visit.h"
 #include "train/plot.h"
-#include "train/track.h"
 
 #include "base/file.h"
 
@@ -16,8 +15,7 @@ enum { LARGEST, SMALLEST, LOSS, ACCURACY, VALUES };
 
 struct course {
     const struct visit *visit;
-    struct track_points track[LANDSCAPE_RUNS];
-    int first[LANDSCAPE_RUNS + 1]; /* of a run's points among all; after the last: how many there are */
+    struct visit_paths paths;
 };
 
 static enum descent_status begin_worker(void *context, void **worker)
@@ -40,10 +38,10 @@ static enum descent_status measure_point(void *context, void *worker, int64_t it
     struct sharpness sharpness;
     int count, run = 0;
     struct descent_param *param = probe_params(worker, &count);
-    while (item >= course->first[run + 1])
+    while (item >= course->paths.first[run + 1])
         run++;
-    const struct track_points *track = &course->track[run];
-    int64_t point = item - course->first[run];
+    const struct track_points *track = &course->paths.track[run];
+    int64_t point = item - course->paths.first[run];
     vector_write(param, count, track->weights[point]);
     enum descent_status status = probe_score(worker, score);
     if (status == DESCENT_OK)
@@ -69,10 +67,10 @@ static enum descent_status write_csv(const struct course *course, const double *
         return status;
     fputs("run,step,sharpness,smallest_eigenvalue,loss,accuracy\n", file.stream);
     for (int run = 0; run < course->visit->runs; run++)
-        for (int i = 0; i < course->track[run].count; i++, values += VALUES)
+        for (int i = 0; i < course->paths.track[run].count; i++, values += VALUES)
             fprintf(file.stream, "%d,%lld,%.9g,%.9g,%.9g,%.9g\n", run,
-                    (long long)course->track[run].step[i], values[LARGEST], values[SMALLEST], values[LOSS],
-                    values[ACCURACY]);
+                    (long long)course->paths.track[run].step[i], values[LARGEST], values[SMALLEST],
+                    values[LOSS], values[ACCURACY]);
     return descent_file_commit(&file);
 }
 
@@ -80,8 +78,8 @@ static void report_numbers(const struct course *course, const double *values)
 {
     const struct visit *visit = course->visit;
     for (int run = 0; run < visit->runs; run++) {
-        const struct track_points *track = &course->track[run];
-        const double *v = values + (size_t)(course->first[run] * VALUES);
+        const struct track_points *track = &course->paths.track[run];
+        const double *v = values + (size_t)(course->paths.first[run] * VALUES);
         int last = track->count - 1, most = 0;
         for (int i = 0; i <= last; i++)
             most = v[i * VALUES + LARGEST] > v[most * VALUES + LARGEST] ? i : most;
@@ -172,7 +170,7 @@ static enum descent_status measure(struct course *course, bool *done)
     double *values = NULL;
     const struct survey survey = {.path = visit_file(course->visit, "course.npy", path),
                                   .rank = 2,
-                                  .shape = {course->first[course->visit->runs], VALUES},
+                                  .shape = {course->paths.first[course->visit->runs], VALUES},
                                   .threads = course->visit->request->threads,
                                   .what = "points",
                                   .context = course,
@@ -182,7 +180,7 @@ static enum descent_status measure(struct course *course, bool *done)
     printf(
         "path%s      %d points of the weights; the loss and the largest eigenvalue of its Hessian on %lld "
         "images\n",
-        course->visit->runs > 1 ? "s" : " ", course->first[course->visit->runs],
+        course->visit->runs > 1 ? "s" : " ", course->paths.first[course->visit->runs],
         (long long)data_view_count(course->visit->few));
     fflush(stdout);
     enum descent_status status = survey_run(&survey, &values, done);
@@ -192,30 +190,12 @@ static enum descent_status measure(struct course *course, bool *done)
     return status;
 }
 
-static enum descent_status read_tracks(struct course *course)
-{
-    const struct visit *visit = course->visit;
-    char path[PATH_MAX + 24];
-    for (int run = 0; run < visit->runs; run++) {
-        struct track_points *track = &course->track[run];
-        enum descent_status status = track_read(
-            reopened_file(&visit->run[run], "trajectory.npy", path, sizeof path), visit->size, track);
-        if (status == DESCENT_OK && track->count == 0)
-            status = descent_fail(DESCENT_BAD_ARGUMENT, "%s: no point of the weights was kept", path);
-        if (status != DESCENT_OK)
-            return status;
-        course->first[run + 1] = course->first[run] + track->count;
-    }
-    return DESCENT_OK;
-}
-
 enum descent_status course_of_sharpness(struct visit *visit, bool *done)
 {
     struct course course = {.visit = visit};
-    enum descent_status status = read_tracks(&course);
+    enum descent_status status = visit_read_paths(visit, &course.paths);
     if (status == DESCENT_OK)
         status = measure(&course, done);
-    for (int run = 0; run < visit->runs; run++)
-        track_points_free(&course.track[run]);
+    visit_free_paths(&course.paths);
     return status;
 }

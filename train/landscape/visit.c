@@ -116,6 +116,29 @@ static enum descent_status open_probe(struct visit *visit)
     return status;
 }
 
+enum descent_status visit_read_paths(const struct visit *visit, struct visit_paths *paths)
+{
+    char path[PATH_MAX + 24];
+    *paths = (struct visit_paths){.first = {0}};
+    for (int run = 0; run < visit->runs; run++) {
+        struct track_points *track = &paths->track[run];
+        enum descent_status status = track_read(
+            reopened_file(&visit->run[run], "trajectory.npy", path, sizeof path), visit->size, track);
+        if (status == DESCENT_OK && track->count == 0)
+            status = descent_fail(DESCENT_BAD_ARGUMENT, "%s: no point of the weights was kept", path);
+        if (status != DESCENT_OK)
+            return status;
+        paths->first[run + 1] = paths->first[run] + track->count;
+    }
+    return DESCENT_OK;
+}
+
+void visit_free_paths(struct visit_paths *paths)
+{
+    for (int run = 0; run < LANDSCAPE_RUNS; run++)
+        track_points_free(&paths->track[run]);
+}
+
 /* ---- The record ---- */
 
 const char *visit_measure_name(const struct visit *visit)

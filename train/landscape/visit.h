@@ -8,6 +8,7 @@
 #include "train/landscape/probe.h"
 #include "train/plot.h"
 #include "train/reopen.h"
+#include "train/track.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -33,6 +34,16 @@ struct visit {
 enum descent_status visit_begin(const struct landscape_request *request, const char *kind,
                                 struct visit *visit);
 void visit_end(struct visit *visit);
+
+/* The paths of the runs' weights. Free them in any case. */
+struct visit_paths {
+    struct track_points track[LANDSCAPE_RUNS];
+    int first[LANDSCAPE_RUNS + 1]; /* of a run's points among all; after the last run: how many there are */
+};
+
+/* DESCENT_BAD_ARGUMENT: of a run no point was kept; else as track_read. */
+enum descent_status visit_read_paths(const struct visit *visit, struct visit_paths *paths);
+void visit_free_paths(struct visit_paths *paths);
 
 /* out/NAME */
 const char *visit_file(const struct visit *visit, const char *name, char path[PATH_MAX + 32]);
