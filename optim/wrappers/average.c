@@ -2,6 +2,8 @@
  * weights as they are. Polyak & Juditsky 1992; Izmailov et al. 2018. */
 #include "optim/elementwise.h"
 
+#include <string.h>
+
 enum { NEW }; /* the share of the newest values in the average */
 
 /* average <- average + new (value - average), to the bit the value where new is 1 */
@@ -115,8 +117,9 @@ static void swa_evaluate_part(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
     const int64_t *averaged = t->own;
-    for (int64_t i = part->begin; i<part->end && * averaged> 0; i++)
-        t->evaluation[i] = t->slot[0][i];
+    if (*averaged > 0)
+        memcpy(t->evaluation + part->begin, t->slot[0] + part->begin,
+               (size_t)(part->end - part->begin) * sizeof *t->evaluation);
 }
 
 static void swa_evaluation(struct optim_run *run)

@@ -2,6 +2,8 @@
  * the values before the first step, as in the paper; some packages copy them later. */
 #include "optim/elementwise.h"
 
+#include <string.h>
+
 enum { K, ALPHA };
 
 static const struct descent_option options[] = {
@@ -24,8 +26,9 @@ static const struct descent_option options[] = {
 static void begin_part(struct optim_part *part)
 {
     const struct optim_tensor *t = part->tensor;
-    for (int64_t i = part->begin; i < part->end && t->step == 1; i++)
-        t->slot[0][i] = t->param->value[i];
+    if (t->step == 1)
+        memcpy(t->slot[0] + part->begin, t->param->value + part->begin,
+               (size_t)(part->end - part->begin) * sizeof *t->slot[0]);
 }
 
 static void synchronize_part(struct optim_part *part)
@@ -41,7 +44,11 @@ static void synchronize_part(struct optim_part *part)
 
 static enum descent_status step(struct optim_run *run)
 {
-    optim_for_parts(run, begin_part);
+    bool begins = false; /* mostly in the run's first step, all together */
+    for (int i = 0; i < run->count; i++)
+        begins |= run->tensor[i]->step == 1;
+    if (begins)
+        optim_for_parts(run, begin_part);
     enum descent_status status = optim_inner(run);
     if (!status && run->step % (int64_t)run->tensor[0]->hyper[K].number == 0)
         optim_for_parts(run, synchronize_part);
